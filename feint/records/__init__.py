@@ -1,0 +1,1 @@
+"""What Feint writes down: the typed records behind `run.json`, `metrics.jsonl` and the tables. No torch."""
