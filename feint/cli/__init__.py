@@ -1,1 +1,44 @@
-"""TODO."""
+"""The command line: one file per verb; turns words into calls, prints, exits. No logic.
+
+Exit codes: 0 done; 1 a check of `doctor` failed, or an error of Feint itself; 2 an option or setting is wrong;
+3 the images cannot be worked with; 4 the result cannot be written; 5 a saved run was cut short or changed;
+6 a training collapsed; 7 a worker process died; 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from feint.cli import data, doctor, evaluate, score, tune
+from feint.cli.terminal import say
+from feint.core.errors import FeintError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="feint",
+    help="Finds anomalies in images without labels, and tells which augmentation fits them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(tune.tune)
+app.command()(score.score)
+app.command()(evaluate.evaluate)
+app.command()(doctor.doctor)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one sentence and their exit code."""
+    try:
+        app()
+    except FeintError as error:
+        say(f"feint: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say("feint: stopped. What was finished is kept; the same command with --resume goes on from there.")
+        sys.exit(INTERRUPTED)

@@ -61,13 +61,17 @@ class Magnitude:
 class Augmentation(ABC):
     """A transform of images with one draw per image; its magnitudes are arguments, not state.
 
-    Subclasses declare `name`, `magnitudes`, `noise_size` and `differentiable` and write `_transform`.
+    Subclasses declare `name`, `magnitudes`, `noise_size`, `differentiable` and write `_transform`. `starts` are the
+    magnitudes from which tuning begins, if it can be tuned; `regimes` narrow the whole range, one entry for each way
+    of drawing the magnitudes at random that is worth a candidate of its own.
     """
 
     name: ClassVar[str]
     magnitudes: ClassVar[tuple[Magnitude, ...]]
     noise_size: ClassVar[int]
     differentiable: ClassVar[bool] = True
+    starts: ClassVar[tuple[dict[str, float], ...]] = ()
+    regimes: ClassVar[tuple[dict[str, tuple[float, float]], ...]] = ({},)
 
     def draw(self, n: int, *, generator: torch.Generator) -> Tensor:
         """Return all the randomness of `n` images: (n, noise_size), uniform on [0, 1)."""
@@ -85,7 +89,9 @@ class Augmentation(ABC):
             )
         n, m = len(images), len(self.magnitudes)
         if noise.shape != (n, self.noise_size):
-            raise SettingError(f"{self.name}: noise must have shape ({n}, {self.noise_size}): got {tuple(noise.shape)}.")
+            raise SettingError(
+                f"{self.name}: noise must have shape ({n}, {self.noise_size}): got {tuple(noise.shape)}."
+            )
         if magnitudes.shape not in {(m,), (n, m)}:
             raise SettingError(
                 f"{self.name} has {m} magnitudes ({', '.join(x.name for x in self.magnitudes)}): "

@@ -47,7 +47,9 @@ class ImagesRecord(Record):
 class DataRecord(Record):
     normal: ImagesRecord
     unlabelled: ImagesRecord
-    shared: list[str] = Field(description="unlabelled images that also stand in the normal set: known normal, never flagged")
+    shared: list[str] = Field(
+        description="unlabelled images that also stand in the normal set: known normal, never flagged"
+    )
     rotations: int = Field(description="1: one split; k > 1: cross-fitting with k folds because the folder is small")
     training: int = Field(description="normal images per rotation in each role")
     selection: int
@@ -126,7 +128,9 @@ class FoundRecord(Record):
     unlabelled: int
     expected_false_alarms: float
     sentence: str
-    any_anomaly_p_value: float = Field(description="p-value of 'the unlabelled images are all normal' by the share flagged")
+    any_anomaly_p_value: float = Field(
+        description="p-value of 'the unlabelled images are all normal' by the share flagged"
+    )
 
 
 class PhaseRecord(Record):

@@ -1,0 +1,116 @@
+"""How much memory this process and its workers take."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self, final
+
+from feint.backends.cgroup import MIB, memory_limit_mib
+
+KIB_PER_MIB = 1024
+
+
+@final
+class PeakMemory:
+    """Measures the peak resident memory, in MiB, of this process and all its descendants within a `with` block.
+
+    A thread samples every `interval` seconds; memory shared by several of the processes (libraries, mapped files) is
+    counted once. Where there is no /proc (macOS), it is this process's peak plus that of its largest finished child,
+    both since they started; on Windows 0.
+
+    Fails when: a peak is shorter than the interval.
+
+    Cost: 5 ms per sample, and 5 ms per GiB.
+
+    Example:
+        >>> with PeakMemory() as peak:
+        ...     ballast = bytearray(64 * 2**20)
+        >>> peak.mib > 64
+        True
+    """
+
+    def __init__(self, *, interval: float = 0.5) -> None:
+        self.mib = 0.0
+        self._interval = interval
+        self._done = threading.Event()
+        self._sampler = threading.Thread(target=self._watch, name="feint-memory", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._sampler.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._sampler.join()
+
+    def _watch(self) -> None:
+        while True:
+            last = self._done.wait(self._interval)
+            self.mib = max(self.mib, _resident_mib())
+            if last:
+                return
+
+
+def memory_total_and_available_mib(root: Path = Path("/")) -> tuple[float, float] | None:
+    """Return the memory there is and the memory to be had, in MiB, within the container's limit; None if unknown."""
+    try:
+        lines = (root / "proc/meminfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    kib = {name: int(rest.split()[0]) for name, rest in (line.split(":", 1) for line in lines)}
+    limit = memory_limit_mib(root)
+    total, available = kib["MemTotal"] / KIB_PER_MIB, kib["MemAvailable"] / KIB_PER_MIB
+    return (total, available) if limit is None else (min(total, limit), min(available, limit))
+
+
+def _resident_mib() -> float:
+    if not Path("/proc/self/stat").exists():
+        return _resource_mib()
+    return sum(_process_mib(pid) for pid in _family())
+
+
+def _family() -> list[int]:
+    """Return the ids of this process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            # The name of the program, in brackets, may hold anything; the parent's id is the second word after it.
+            words = _read(f"/proc/{entry.name}/stat").rpartition(")")[2].split()
+            if words:
+                children.setdefault(int(words[1]), []).append(int(entry.name))
+    family = [os.getpid()]
+    for pid in family:
+        family += children.get(pid, [])
+    return family
+
+
+def _process_mib(pid: int) -> float:
+    """Return a process's proportional set size, or its resident one where that cannot be read; 0 if it has ended."""
+    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / KIB_PER_MIB
+    pages = _read(f"/proc/{pid}/statm").split()
+    return int(pages[1]) * os.sysconf("SC_PAGE_SIZE") / MIB if pages else 0.0
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _resource_mib() -> float:
+    try:
+        import resource
+    except ImportError:
+        return 0.0
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return peak / (MIB if sys.platform == "darwin" else KIB_PER_MIB)

@@ -1,0 +1,65 @@
+"""The worker's side of the process backend: reads jobs from standard input, writes outcomes to standard output.
+
+A job and an outcome are bytes within a pickle: what is inside may fail to unpickle, and the pipe keeps step.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from queue import SimpleQueue
+from typing import BinaryIO
+
+
+def serve() -> None:
+    """Run jobs for as long as the parent holds the other end of standard input."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    inbox, outbox = _take_pipes()
+    jobs: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_receive, args=(inbox, jobs), daemon=True).start()
+    while True:
+        outcome = _run(jobs.get())
+        pickle.dump(outcome, outbox)
+        outbox.flush()
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Keep the two pipes to ourselves: what a job prints goes to standard error, what it reads is empty."""
+    inbox, outbox = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return inbox, outbox
+
+
+def _receive(inbox: BinaryIO, jobs: SimpleQueue[bytes]) -> None:
+    """Hand on jobs; when the parent is gone, however it went, so is this process, even in the middle of a job."""
+    while True:
+        try:
+            jobs.put(pickle.load(inbox))  # noqa: S301
+        except (EOFError, OSError, pickle.UnpicklingError):
+            os._exit(0)
+
+
+def _run(job: bytes) -> bytes:
+    """Return the pickled (True, result), (False, error) or, of an error that cannot be pickled, (False, its text)."""
+    import cloudpickle
+
+    try:
+        function, args, kwargs = pickle.loads(job)  # noqa: S301
+        return bytes(cloudpickle.dumps((True, function(*args, **kwargs))))
+    except BaseException as error:
+        text = traceback.format_exc()
+        error.add_note(f"In the worker:\n{text}")
+        try:
+            outcome = bytes(cloudpickle.dumps((False, error)))
+            pickle.loads(outcome)  # noqa: S301
+        except Exception:
+            return pickle.dumps((False, text))
+        return outcome

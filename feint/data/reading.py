@@ -1,0 +1,176 @@
+"""One image file or array into its native pixels, or a reason why not."""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from feint.core.errors import InputError
+
+MEGAPIXEL_LIMIT = 100
+SMALLEST_SIDE = 8
+DEEPEST = 65535
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+GREY_MODES = ("1", "L", "LA", "La")
+ORIENTATION_TAG = 0x0112
+
+Pixels = NDArray[Any]
+
+
+class UnreadableImageError(InputError):
+    """One image cannot be used; its text is the reason, without the name of the image."""
+
+    @property
+    def reason(self) -> str:
+        """The reason, in words that follow the image's name: 'damaged: image file is truncated'."""
+        return str(self)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known of an image before its pixels are decoded; the size is that after EXIF orientation."""
+
+    height: int
+    width: int
+    mode: str
+    frames: int = 1
+
+
+def read_header(path: Path) -> Header:
+    """Return size, mode and number of frames of an image file, from its header alone.
+
+    Raises: UnreadableImageError for a file that is no image, and for sizes that `read_pixels` refuses.
+    """
+    with _opened(path) as image:
+        height, width = image.height, image.width
+        # Pillow itself turns TIFF images, and reports their turned size.
+        if image.format != "TIFF" and image.getexif().get(ORIENTATION_TAG) in {5, 6, 7, 8}:
+            height, width = width, height
+        return Header(height, width, image.mode, getattr(image, "n_frames", 1) if image.format != "MPO" else 1)
+
+
+def read_pixels(path: Path) -> Pixels:
+    """Return the pixels of an image file, (h, w) or (h, w, 3), as uint8, uint16 or float32.
+
+    EXIF orientation is applied; transparency is laid on white, as a viewer shows it; palette, CMYK and other
+    colour modes become RGB; of several frames the first counts.
+
+    Raises: UnreadableImageError for a damaged file, one over MEGAPIXEL_LIMIT or under SMALLEST_SIDE, and
+    for deep pixels that are not finite, are negative or exceed 65535.
+    """
+    with _opened(path) as image:
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return _native(image)
+
+
+def array_header(array: Pixels) -> Header:
+    """Return the header of an image that is already an array (h, w) or (h, w, c)."""
+    kind = {"u1": "", "u2": ";16"}.get(array.dtype.str[1:], ";F")
+    _check_size(array.shape[0], array.shape[1])
+    return Header(array.shape[0], array.shape[1], {2: "L", 3: "RGB"}[array.ndim] + kind)
+
+
+def is_deep(mode: str) -> bool:
+    """Tell whether images of this mode hold more than 8 bits per pixel."""
+    return mode.startswith(("I", "F")) or ";" in mode
+
+
+def checked_pixels(array: Pixels) -> Pixels:
+    """Return `array` in one of the three native depths, values checked."""
+    _check_size(array.shape[0], array.shape[1])
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UnreadableImageError("holds pixels that are not finite numbers")
+    low, high = array.min(), array.max()
+    if low < -0.01 * high or high < 0:
+        raise UnreadableImageError(f"holds negative pixels, down to {low:g}")
+    if high > DEEPEST:
+        raise UnreadableImageError(
+            f"holds pixels up to {high:g}, more than 16 bits; save it as 16 bit or float in [0, 1]"
+        )
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.uint16)
+
+
+def _native(image: Image.Image) -> Pixels:
+    if is_deep(image.mode):
+        return checked_pixels(np.asarray(image))
+    mode = "L" if image.mode in GREY_MODES else "RGB"
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        paper.alpha_composite(image.convert("RGBA"))
+        return np.asarray(paper.convert(mode))
+    return np.asarray(image.convert(mode))
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MEGAPIXEL_LIMIT * 1_000_000:
+        raise UnreadableImageError(_too_large(height * width))
+    if min(height, width) < SMALLEST_SIDE:
+        raise UnreadableImageError(f"{height} x {width} pixels: a side is under {SMALLEST_SIDE}")
+
+
+def _too_large(pixels: int) -> str:
+    return f"declares {pixels / 1e6:,.0f} megapixels: the limit is {MEGAPIXEL_LIMIT} (decompression bomb?)"
+
+
+class _Quiet:
+    """Keeps Pillow's warnings from stderr while any thread reads: `catch_warnings` alone is not safe among threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._readers == 0:
+                self._caught = warnings.catch_warnings(action="ignore")
+                self._caught.__enter__()
+            self._readers += 1
+
+    def __exit__(self, *error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        with self._lock:
+            self._readers -= 1
+            if self._readers == 0:
+                self._caught.__exit__()
+
+
+_QUIET = _Quiet()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image whose size has been checked; whatever Pillow raises on it becomes a reason."""
+    try:
+        with _QUIET, Image.open(path, formats=FORMATS) as image:
+            _check_size(image.height, image.width)
+            yield image
+    except UnreadableImageError:
+        raise
+    except Exception as error:  # a decoder may raise anything on a damaged file
+        raise UnreadableImageError(_reason(path, error)) from error
+
+
+def _reason(path: Path, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, Image.DecompressionBombError):
+        declared = re.search(r"\((\d+) pixels\)", text)
+        return _too_large(int(declared[1])) if declared else text
+    if isinstance(error, UnidentifiedImageError):
+        return "not a PNG, JPEG, BMP, TIFF or WebP image" if path.stat().st_size else "empty file (0 bytes)"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be opened: {error.strerror}"
+    return f"damaged: {text[:200] or type(error).__name__}"

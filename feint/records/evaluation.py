@@ -1,0 +1,21 @@
+"""The record of one look at labels: the schema of evaluation.json."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from feint.records.run import Estimate, Record
+
+
+class EvaluationRecord(Record):
+    """How well a run did against labels, each number with its 95 % stratified bootstrap interval."""
+
+    labels: str = Field(description="where the labels came from")
+    normal: int
+    anomalous: int
+    auroc: Estimate
+    average_precision: Estimate
+    f1: Estimate = Field(description="of the flagged images, at the run's threshold")
+    false_alarm_rate: Estimate = Field(description="share of the normal images flagged")
+    detection_rate: Estimate = Field(description="share of the anomalous images flagged")
+    label_reads: int = Field(description="how often labels of this run have been opened, this time included")

@@ -1,0 +1,193 @@
+"""The report: one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from feint.report import charts, images, words
+from feint.report.gallery import Gallery, Picture
+
+if TYPE_CHECKING:
+    from feint.records.run import CandidateRecord, ChoiceRecord, RunRecord, StartRecord
+
+HERE = Path(__file__).parent
+ROWS_SHOWN = 15
+LISTED = 200
+PIXELATED = 64
+
+
+def render(
+    record: RunRecord,
+    *,
+    gallery: Gallery,
+    scores: NDArray[np.floating],
+    calibration_scores: NDArray[np.floating],
+    map_scale: tuple[float, float],
+) -> str:
+    """Return the report of a run as one self-contained HTML page: no network, no script, printable.
+
+    Args:
+        record: the run, as in `run.json`.
+        gallery: the pictures to show; about 24 + 12 + 8 pairs + 12 of them make a page of 1 to 3 MB.
+        scores: anomaly scores (n,) of the unlabelled images, higher = more anomalous.
+        calibration_scores: anomaly scores (m,) of the calibration normals.
+        map_scale: map values that are drawn clear and in full colour, the same for all pictures.
+
+    The same arguments give the same page, byte for byte.
+
+    Cost: about 10 ms a picture.
+    """
+    tuning = [
+        _Tuning(augmentation=name, letters=charts.letters(len(starts)), starts=starts, panels=_panels(starts, record))
+        for name, starts in _by_augmentation(record.starts).items()
+    ]
+    pseudo = _cards([picture for pair in gallery.pseudo for picture in pair], map_scale)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            run=record,
+            words=words,
+            style=Markup((HERE / "style.css").read_text(encoding="utf-8")),  # noqa: S704 our own file
+            anomalous=_cards(gallery.anomalous, map_scale),
+            normal=_cards(gallery.normal, map_scale),
+            suspicious=_cards(gallery.suspicious, map_scale),
+            pairs=list(zip(pseudo[::2], pseudo[1::2], strict=True)),
+            LISTED=LISTED,
+            colours=images.legend(),
+            histogram=charts.histogram(scores, calibration_scores, threshold=record.calibration.threshold),
+            calibration_scores=len(calibration_scores),
+            Histogram=charts.Histogram,
+            Panel=charts.Panel,
+            tuning=tuning,
+            table=_table(record.candidates),
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters.update(
+        count=words.count,
+        number=words.number,
+        decimals=words.decimals,
+        percent=words.percent,
+        p_value=words.p_value,
+        duration=words.duration,
+    )
+    return environment
+
+
+@dataclass(frozen=True)
+class _Card:
+    """A picture ready to be placed: its own `data:` URI and that of its map."""
+
+    picture: Picture
+    uri: str
+    width: int
+    height: int
+    map_uri: str | None
+    shape: str
+    pixelated: bool
+
+
+def _cards(pictures: list[Picture], scale: tuple[float, float]) -> list[_Card]:
+    """Return cards of one common shape, so that rows stand even whatever the images' sizes."""
+    if not pictures:
+        return []
+    ratio = float(np.median([each.image.shape[1] / each.image.shape[0] for each in pictures]))
+    shape = f"{min(max(ratio, 0.4), 2.5):.3f}"
+    cards = []
+    for each in pictures:
+        uri, width, height = images.data_uri(each.image)
+        over = None
+        if each.map is not None:
+            blend = images.overlay(each.image, each.map, scale=scale)
+            over, _, _ = images.data_uri(blend, quality=images.MAP_QUALITY)
+        cards.append(_Card(each, uri, width, height, over, shape, max(width, height) <= PIXELATED))
+    return cards
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """The starts of one augmentation."""
+
+    augmentation: str
+    letters: list[str]
+    starts: list[StartRecord]
+    panels: list[charts.Panel]
+
+
+def _by_augmentation(starts: list[StartRecord]) -> dict[str, list[StartRecord]]:
+    names = dict.fromkeys(start.augmentation for start in starts)
+    return {name: [start for start in starts if start.augmentation == name] for name in names}
+
+
+def _panels(starts: list[StartRecord], record: RunRecord) -> list[charts.Panel]:
+    return charts.panels(starts, chosen=next((start for start in starts if _led_to(start, record.choice)), None))
+
+
+def _led_to(start: StartRecord, choice: ChoiceRecord) -> bool:
+    """Tell whether the chosen magnitudes are those where this start ended."""
+    return (
+        start.status == "ok"
+        and start.augmentation == choice.augmentation
+        and start.end.keys() == choice.magnitudes.keys()
+        and all(math.isclose(low, start.end[k]) and low == high for k, (low, high) in choice.magnitudes.items())
+    )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One candidate with the places of its interval on the common axis; `whisker` is None where it has no criterion."""
+
+    rank: int | None
+    candidate: CandidateRecord
+    whisker: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The candidates in the order of their criterion."""
+
+    shown: list[_Row]
+    rest: list[_Row]
+    ticks: list[tuple[float, str]]
+    chance: float
+
+    WIDTH = 176
+    LEFT, RIGHT = 14, 162
+
+
+def _table(candidates: list[CandidateRecord]) -> _Table:
+    judged = sorted((c for c in candidates if c.criterion is not None), key=_value, reverse=True)
+    ends = [0.45, 0.55, *(x for c in judged if c.criterion for x in (c.criterion.low, c.criterion.high))]
+    axis = charts.Axis(min(ends), max(ends), _Table.LEFT, _Table.RIGHT)
+    rows = [_Row(rank, each, _whisker(each, axis)) for rank, each in enumerate(judged, start=1)]
+    rows += [_Row(None, each, None) for each in candidates if each.criterion is None]
+    best_none = next((row for row in rows if row.candidate.origin == "none"), None)
+    shown = [row for i, row in enumerate(rows) if i < ROWS_SHOWN or row.candidate.chosen or row is best_none]
+    rest = [row for row in rows if row not in shown]
+    return _Table(shown=shown, rest=rest, ticks=axis.ticks(3), chance=axis.at(0.5))
+
+
+def _value(candidate: CandidateRecord) -> float:
+    return candidate.criterion.value if candidate.criterion else -math.inf
+
+
+def _whisker(candidate: CandidateRecord, axis: charts.Axis) -> tuple[float, float, float] | None:
+    if (criterion := candidate.criterion) is None:
+        return None
+    return axis.at(criterion.low), axis.at(criterion.value), axis.at(criterion.high)

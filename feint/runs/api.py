@@ -1,0 +1,121 @@
+"""Each command as one Python call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from feint.core.errors import SettingError
+from feint.runs.preparing import ImagesLike
+from feint.runs.progress import Monitor
+from feint.runs.run import Run
+from feint.runs.settings import BudgetName, TuneSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from feint.records.evaluation import EvaluationRecord
+
+
+def tune(
+    normal: ImagesLike,
+    unlabelled: ImagesLike,
+    *,
+    out: str | Path | None = None,
+    seed: int = 0,
+    budget: BudgetName = "standard",
+    image_size: int | None = None,
+    false_alarm_rate: float | None = None,
+    fdr: float | None = None,
+    augmentations: Sequence[str] | None = None,
+    nuisances: Sequence[str] = (),
+    device: str = "cpu",
+    resume: bool = False,
+    monitor: Monitor | None = None,
+) -> Run:
+    """Tune the augmentation to these images without a label, train the detector, score every image; return the run.
+
+    Args:
+        normal: normal images: a folder, an MVTec category, a CSV or Parquet manifest, a list of paths, or an array
+            (n, h, w), (n, h, w, c) or (n, c, h, w). At least 20.
+        unlabelled: the images to judge, likewise; normal and anomalous ones mixed.
+        out: the folder to make; it must not exist. None: a temporary one, named in `run.path`.
+        seed: same seed, same machine: same scores to the last bit.
+        budget: "quick", "standard" or "thorough"; steps, not seconds.
+        image_size: square root of the number of pixels that images are resized to; None leaves it to the budget.
+        false_alarm_rate: largest share of normal images that may be flagged, on average; None is 0.05, or the
+            smallest rate that so few normal images support.
+        fdr: instead, the largest share of normal images among the flagged ones, on average.
+        augmentations: those to try, of `feint.augmentations.AUGMENTATIONS`; None: all.
+        nuisances: changes that must not count as anomalies, of `feint.augmentations.NUISANCES`.
+        device: "cpu" or "cuda".
+        resume: take up what an interrupted attempt at `out` has finished.
+        monitor: is told about progress.
+
+    Raises: SettingError, InputError, UnsupportedRateError, OutputError, WorkerError; each says what to do.
+    Cost: with the standard budget about five minutes on two cores; memory below 2 GiB.
+    """
+    from feint.runs.tune import run_tune
+
+    values: dict[str, object] = {
+        "seed": seed,
+        "budget": budget,
+        "image_size": image_size,
+        "false_alarm_rate": false_alarm_rate,
+        "fdr": fdr,
+        "nuisances": tuple(nuisances),
+        "device": device,
+    }
+    if augmentations is not None:
+        values["augmentations"] = tuple(augmentations)
+    try:
+        settings = TuneSettings.model_validate(values)
+    except ValidationError as error:
+        raise SettingError(_told(error)) from None
+    return run_tune(
+        normal, unlabelled, settings, out=None if out is None else Path(out), resume=resume, monitor=monitor
+    )
+
+
+def score(run: str | Path | Run, images: ImagesLike, *, maps: str | Path | None = None) -> pd.DataFrame:
+    """Return path, score, p_value and flagged of new images, highest score first, by a saved run.
+
+    Args:
+        run: the run or its folder. images: as for `tune`. maps: a folder to make, for anomaly maps as grey PNG files.
+
+    Raises: InputError, IntegrityError, OutputError.
+    """
+    from feint.runs.score import score_images
+
+    return score_images(_run(run), images, maps=None if maps is None else Path(maps)).table
+
+
+def evaluate(run: str | Path | Run, labels: str | Path) -> EvaluationRecord:
+    """Read labels, the only function that does, and return how well the run did, with 95 % bootstrap intervals.
+
+    Args:
+        run: the run or its folder, in which the result is stored. labels: a CSV `path,label` (0 normal, 1 anomalous)
+            or a test folder in the MVTec layout.
+
+    Raises: InputError, IntegrityError.
+    """
+    from feint.runs.evaluate import evaluate_run
+
+    return evaluate_run(_run(run), labels)
+
+
+def _run(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else Run(run)
+
+
+def _told(error: ValidationError) -> str:
+    """Return every problem of the settings in one message."""
+    told = []
+    for each in error.errors():
+        where = ".".join(str(part) for part in each["loc"])
+        what = each["msg"].removeprefix("Value error, ")
+        told.append(f"{where}: {what} (got {each['input']!r})" if where else what)
+    return "; ".join(told) + "."

@@ -1,0 +1,198 @@
+"""The choice among candidates, by normals held out of training against the unlabelled images. No label is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from feint.detectors.discriminator import SCORES, ScoreName
+from feint.metrics.guards import guard_scores
+from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
+from feint.records.run import CandidateRecord, ChoiceRecord, Estimate
+from feint.runs.jobs import Making, TrainingJob
+from feint.stats.paired_bootstrap import Comparison, compare
+from feint.stats.resampling import Interval
+
+DRAWS = 1000
+DEFAULT_SCORE: ScoreName = "pooled"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate: a training and one of its scores, with scores per rotation of held-out and unlabelled images."""
+
+    name: str
+    jobs: tuple[TrainingJob, ...]
+    score: ScoreName
+    held_out: tuple[np.ndarray, ...]
+    unlabelled: tuple[np.ndarray, ...]
+
+    @property
+    def id(self) -> str:
+        level = self.jobs[0].id.split("-", 2)[2].removeprefix(f"{self.name}-")
+        return f"{self.name}/{self.score}/{level}"
+
+    @property
+    def making(self) -> Making:
+        return self.jobs[0].making
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The rows, sound ones first, how they compare, and which is chosen: overall and in each rotation."""
+
+    rows: list[Row]
+    failed: dict[str, str]
+    comparison: Comparison
+    best: int
+    per_rotation: list[Row]
+
+    @property
+    def row(self) -> Row:
+        return self.rows[self.best]
+
+
+def choose(rows: list[Row], *, seed: int) -> Choice:
+    """Return the choice by the two-sample AUROC; rows whose scores are constant or not finite are left out.
+
+    The best row with the pooled score is chosen, unless the best row of all is better beyond doubt (its paired 95 %
+    interval excludes 0): where anomalies are rare the criterion is noisy, and the fewer rows compete, the less luck
+    decides. Measured in `benchmarks/selection.py`.
+
+    Each rotation of cross-fitting chooses for itself, since its calibration normals take part in the choices of the
+    others; the overall choice, by the mean, is what the report shows.
+    """
+    failed = {row.id: found for row in rows if (found := _unsound(row))}
+    sound = [row for row in rows if row.id not in failed]
+    comparisons = [
+        compare(
+            np.stack([row.held_out[r] for row in sound]),
+            np.stack([row.unlabelled[r] for row in sound]),
+            criterion=TWO_SAMPLE_AUROC,
+            seed=seed + r,
+            draws=DRAWS,
+        )
+        for r in range(len(sound[0].jobs))
+    ]
+    joint = Comparison(
+        values=np.mean([each.values for each in comparisons], axis=0),
+        draws=np.mean([each.draws for each in comparisons], axis=0),
+    )
+    return Choice(sound, failed, joint, _best(sound, joint), [sound[_best(sound, each)] for each in comparisons])
+
+
+def _best(rows: list[Row], comparison: Comparison) -> int:
+    """Return the index of the row to choose."""
+    usual = [c for c, row in enumerate(rows) if row.score == DEFAULT_SCORE]
+    if not usual:
+        return comparison.best
+    best = max(usual, key=lambda c: comparison.values[c])
+    return comparison.best if comparison.gap(comparison.best, best).low > 0 else best
+
+
+def _unsound(row: Row) -> str:
+    for scores in (*row.held_out, *row.unlabelled):
+        for finding in guard_scores(scores):
+            return finding.sentence
+    return ""
+
+
+def candidate_records(choice: Choice, failed: dict[str, str], sizes: dict[str, tuple[int, int]]) -> list[CandidateRecord]:
+    """Return the table of candidates, best first; `failed` are makings that were never trained, with the reason."""
+    order = np.argsort(-choice.comparison.values, kind="stable")
+    found = [_record(choice, int(c), sizes) for c in order]
+    found += [
+        CandidateRecord(
+            id=name, augmentation=name.split("-")[0], origin="tuned", magnitudes={}, size=next(iter(sizes.values())),
+            score="-", criterion=None, two_sample_auroc=None, excess_95=None, excess_99=None, gap=None,
+            status="failed" if name in choice.failed else "identity", note=note,
+        )
+        for name, note in (failed | choice.failed).items()
+    ]  # fmt: skip
+    return found
+
+
+def _record(choice: Choice, c: int, sizes: dict[str, tuple[int, int]]) -> CandidateRecord:
+    row = choice.rows[c]
+    estimate = _estimate(choice.comparison.estimate(c))
+    ranges = row.making.ranges
+    static = all(low == high for low, high in ranges.values())
+    held_out = [np.asarray(h) for h in row.held_out]
+    return CandidateRecord(
+        id=row.id,
+        augmentation=row.making.augmentation,
+        origin="none" if row.making.augmentation == "none" else "tuned" if static else "dynamic",
+        magnitudes=ranges,
+        size=sizes[row.jobs[0].id],
+        score=row.score,
+        criterion=estimate,
+        two_sample_auroc=estimate,
+        excess_95=_mean_excess(held_out, row.unlabelled, 0.95),
+        excess_99=_mean_excess(held_out, row.unlabelled, 0.99),
+        gap=None if c == choice.best else _estimate(choice.comparison.gap(choice.best, c)),
+        chosen=c == choice.best,
+    )
+
+
+def _mean_excess(held_out: list[np.ndarray], unlabelled: tuple[np.ndarray, ...], level: float) -> float | None:
+    if min(len(h) for h in held_out) < round(1 / (1 - level)) - 1:
+        return None
+    return float(np.mean([excess(u, h, level=level) for h, u in zip(held_out, unlabelled, strict=True)]))
+
+
+def choice_record(choice: Choice, sizes: dict[str, tuple[int, int]]) -> ChoiceRecord:
+    """Return the verdict: an augmentation, `none`, or abstain where the best of each cannot be told apart."""
+    row = choice.row
+    values = choice.comparison.values
+    none = [c for c, each in enumerate(choice.rows) if each.making.augmentation == "none"]
+    some = [c for c, each in enumerate(choice.rows) if each.making.augmentation != "none"]
+    best_none, best_some = (max(group, key=lambda c: values[c], default=None) for group in (none, some))
+    advantage = None
+    verdict = "abstain"
+    if best_none is not None and best_some is not None:
+        advantage = _estimate(choice.comparison.gap(best_some, best_none))
+        verdict = "augmentation" if advantage.low > 0 else "none" if advantage.high < 0 else "abstain"
+    return ChoiceRecord(
+        candidate=row.id,
+        verdict=verdict,
+        sentence=_sentence(verdict, row, advantage),
+        augmentation=row.making.augmentation,
+        magnitudes=row.making.ranges,
+        score=row.score,
+        size=sizes[row.jobs[0].id],
+        advantage_over_none=advantage,
+    )
+
+
+def _sentence(verdict: str, row: Row, advantage: Estimate | None) -> str:
+    name = row.making.augmentation
+    if advantage is None:
+        return f"Only one kind of candidate was there to compare; {name} is used."
+    numbers = f"{advantage.value:+.3f} in the two-sample AUROC, 95 % interval {advantage.low:+.3f} to {advantage.high:+.3f}"
+    if verdict == "augmentation":
+        return f"Training with {name} fits these images better than no training: {numbers}."
+    if verdict == "none":
+        return f"No augmentation tried fits these images: the untrained encoder is better ({numbers} for the best augmentation)."
+    return (
+        f"The best augmentation and the untrained encoder cannot be told apart on these images ({numbers}); "
+        f"{name if name != 'none' else 'no augmentation'} is used because it scored highest, without evidence that it is better."
+    )
+
+
+def _estimate(interval: Interval) -> Estimate:
+    return Estimate(value=interval.value, low=interval.low, high=interval.high)
+
+
+def rows_of(name: str, jobs: tuple[TrainingJob, ...], scores: list[tuple[dict, dict]], pool: np.ndarray) -> list[Row]:
+    """Return one row per score of a training; `scores` holds (held out, unlabelled) per rotation."""
+    return [
+        Row(
+            name=name,
+            jobs=jobs,
+            score=score,
+            held_out=tuple(held_out[score] for held_out, _ in scores),
+            unlabelled=tuple(unlabelled[score][pool] for _, unlabelled in scores),
+        )
+        for score in SCORES
+    ]

@@ -1,0 +1,228 @@
+"""The units of work of a run: pure functions of settings, seeds and pixels, each leaving one file.
+
+A job whose file exists is not run again: that is all there is to resuming.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from feint.augmentations import AUGMENTATIONS, NUISANCES
+from feint.core.augmentation import Policy
+from feint.core.detector import as_unit
+from feint.core.streams import seed_of
+from feint.detectors.discriminator import CHUNK, SCORES, Discriminator, DiscriminatorScorer, ScoreName
+from feint.runs.workspace import atomic, write_text
+from feint.tuning.selftuning import SelfTuner
+
+Range = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """Where decoded images lie: a uint8 array file (n, c, h, w), memory-mapped by whoever reads it."""
+
+    path: Path
+
+    def open(self) -> np.ndarray:
+        """Return the images, mapped: only what is read comes into memory."""
+        return np.load(self.path, mmap_mode="r")
+
+    def rows(self, chosen: np.ndarray) -> Tensor:
+        """Return the chosen images, copied into memory."""
+        return torch.from_numpy(np.ascontiguousarray(self.open()[chosen]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Making:
+    """How pseudo-anomalies are made, in words and numbers: an augmentation's name and ranges of its magnitudes."""
+
+    augmentation: str
+    ranges: Range
+
+    def policy(self) -> Policy | None:
+        """Return the policy, or None for `none`."""
+        if self.augmentation == "none":
+            return None
+        augmentation = (AUGMENTATIONS | NUISANCES)[self.augmentation]()
+        order = [m.name for m in augmentation.magnitudes]
+        return Policy(
+            augmentation=augmentation,
+            low=tuple(self.ranges[name][0] for name in order),
+            high=tuple(self.ranges[name][1] for name in order),
+        )
+
+
+def whole_range(name: str) -> Making:
+    """Return the making that draws every magnitude from its whole range."""
+    augmentation = (AUGMENTATIONS | NUISANCES)[name]
+    return Making(augmentation=name, ranges={m.name: (m.low, m.high) for m in augmentation.magnitudes})
+
+
+def nuisance_policies(names: tuple[str, ...]) -> tuple[Policy, ...]:
+    """Return the policies of the named nuisances over their whole ranges."""
+    return tuple(policy for name in names if (policy := whole_range(name).policy()) is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningJob:
+    """One start of the tuner. Leaves `<id>.json`."""
+
+    id: str
+    normal: Pixels
+    unlabelled: Pixels
+    training: np.ndarray
+    pool: np.ndarray
+    augmentation: str
+    start: dict[str, float]
+    tuner: SelfTuner
+    seed: int
+    cost: float = field(default=1.0, compare=False)
+
+    @property
+    def ticks(self) -> int:
+        """Lines this job will log."""
+        return self.tuner.updates
+
+    def done(self, jobs: Path) -> bool:
+        return (jobs / f"{self.id}.json").exists()
+
+    def execute(self, jobs: Path, logs: Path) -> None:
+        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
+            result = self.tuner.run(
+                self.normal.rows(self.training),
+                self.unlabelled.rows(self.pool),
+                augmentation=AUGMENTATIONS[self.augmentation](),
+                start=self.start,
+                seed=seed_of(self.seed, self.id),
+                log=lambda step, upper, lower, magnitudes: log(
+                    step=step, validation_loss=upper, training_loss=lower, magnitudes=magnitudes
+                ),
+            )
+        write_text(jobs / f"{self.id}.json", json.dumps(asdict(result)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """One training of the detector. Leaves `<id>.safetensors`: the scorer, and scores of `held_out` and `pool`."""
+
+    id: str
+    normal: Pixels
+    unlabelled: Pixels
+    training: np.ndarray
+    held_out: np.ndarray
+    pool: np.ndarray
+    making: Making
+    detector: Discriminator
+    seed: int
+    cost: float = field(default=1.0, compare=False)
+
+    @property
+    def ticks(self) -> int:
+        """Lines this job will log."""
+        return 1 + (self.detector.steps + 18) // 20 if self.making.augmentation != "none" else 0
+
+    def done(self, jobs: Path) -> bool:
+        return (jobs / f"{self.id}.safetensors").exists()
+
+    def execute(self, jobs: Path, logs: Path) -> None:
+        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
+            scorer = self.detector.fit(
+                self.normal.rows(self.training),
+                policy=self.making.policy(),
+                seed=seed_of(self.seed, self.id),
+                log=lambda step, loss: log(step=step, training_loss=loss),
+            )
+        tensors = {f"scorer.{name}": value.cpu().contiguous() for name, value in scorer.state_dict().items()}
+        tensors |= {f"held_out.{k}": v for k, v in score_rows(scorer, self.normal, self.held_out).items()}
+        tensors |= {f"unlabelled.{k}": v for k, v in score_rows(scorer, self.unlabelled, self.pool).items()}
+        with atomic(jobs / f"{self.id}.safetensors") as temporary:
+            save_file(tensors, temporary)
+
+
+Job = TuningJob | TrainingJob
+
+
+def execute(job: Job, jobs: Path, logs: Path) -> str:
+    """Run one job in whatever process this is; returns its id."""
+    job.execute(jobs, logs)
+    return job.id
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left behind."""
+
+    scorer: DiscriminatorScorer
+    held_out: dict[str, np.ndarray]
+    unlabelled: dict[str, np.ndarray]
+
+
+def load_trained(job: TrainingJob, jobs: Path) -> Trained:
+    """Read a finished training."""
+    channels, *size = job.normal.open().shape[1:]
+    tensors = load_file(jobs / f"{job.id}.safetensors")
+    parts: dict[str, dict[str, Tensor]] = {"scorer": {}, "held_out": {}, "unlabelled": {}}
+    for name, value in tensors.items():
+        part, _, key = name.partition(".")
+        parts[part][key] = value
+    scorer = job.detector.scorer(channels, (size[0], size[1]))
+    scorer.load_state_dict(parts["scorer"])
+    return Trained(
+        scorer.eval(),
+        {k: v.numpy() for k, v in parts["held_out"].items()},
+        {k: v.numpy() for k, v in parts["unlabelled"].items()},
+    )
+
+
+@torch.no_grad()
+def score_rows(scorer: DiscriminatorScorer, pixels: Pixels, rows: np.ndarray) -> dict[ScoreName, Tensor]:
+    """Return every score of the chosen rows, chunk by chunk; empty tensors where none is chosen."""
+    array = pixels.open()
+    device = scorer.gaussian.centre.device
+    found = [
+        scorer.all_scores(as_unit(torch.from_numpy(array[rows[i : i + CHUNK]])).to(device))
+        for i in range(0, len(rows), CHUNK)
+    ]
+    return {name: torch.cat([torch.empty(0), *(each[name].cpu() for each in found)]) for name in SCORES}
+
+
+def judge_rows(
+    job: TrainingJob, jobs: Path, *, score: ScoreName, requests: list[tuple[Pixels, np.ndarray]]
+) -> list[np.ndarray]:
+    """Return one score of a finished training for the rows of each request; meant for a worker, as its threads are."""
+    scorer = load_trained(job, jobs).scorer
+    return [score_rows(scorer, pixels, rows)[score].numpy() for pixels, rows in requests]
+
+
+def map_rows(job: TrainingJob, jobs: Path, *, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
+    """Return the anomaly maps (n, h, w) of a finished training for the rows of each request."""
+    scorer = load_trained(job, jobs).scorer
+    with torch.no_grad():
+        return [scorer.map(as_unit(pixels.rows(rows))).numpy() for pixels, rows in requests]
+
+
+class _Log:
+    """Appends one JSON line a call, so that progress can be seen from outside."""
+
+    def __init__(self, path: Path, job: str) -> None:
+        self.path, self.job = path, job
+
+    def __enter__(self) -> Callable[..., None]:
+        self.file = self.path.open("w", encoding="utf-8")
+        return self._write
+
+    def _write(self, **values: object) -> None:
+        self.file.write(json.dumps({"job": self.job, **values}) + "\n")
+        self.file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()

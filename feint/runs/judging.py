@@ -1,0 +1,194 @@
+"""After the choice: calibration normals are opened, unlabelled images get p-values, normal ones are cross-checked."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from feint.calibration.conformal import leave_one_out_p_values, realised_rate, smallest_rate, threshold
+from feint.calibration.decision import too_many_flagged
+from feint.calibration.discoveries import power_warning
+from feint.records.run import CalibrationRecord, FoundRecord, WarningRecord
+from feint.runs.candidates import audit_jobs
+from feint.runs.carrying_out import carry_out
+from feint.runs.choosing import Choice
+from feint.runs.jobs import judge_rows, load_trained, map_rows
+from feint.runs.model import Member, Model, standardise
+from feint.runs.preparing import Prepared
+from feint.runs.progress import Monitor
+from feint.runs.settings import DEFAULT_RATE, TuneSettings
+from feint.runs.workspace import Workspace
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Score, p-value and flag of images (n,)."""
+
+    scores: np.ndarray
+    p_values: np.ndarray
+    flagged: np.ndarray
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The calibrated model and what it says of the unlabelled images."""
+
+    model: Model
+    unlabelled: Judged
+    calibration: CalibrationRecord
+    found: FoundRecord
+    warnings: list[WarningRecord]
+
+
+def calibrate(
+    data: Prepared, settings: TuneSettings, choice: Choice, *, backend: Executor, space: Workspace
+) -> Verdict:
+    """Open the calibration normals, once, and judge every unlabelled image with the chosen detector."""
+    everything = np.arange(len(data.unlabelled_names))
+    members, scores, mapped = [], [], []
+    for r, row in enumerate(choice.per_rotation):
+        job, roles = row.jobs[r], data.rotations[r]
+        requests = [(job.normal, roles.calibration), (job.unlabelled, everything)]
+        calibration, unlabelled = backend.submit(judge_rows, job, space.jobs, score=row.score, requests=requests).result()
+        mapped.append(backend.submit(map_rows, job, space.jobs, requests=[(job.normal, roles.calibration[:64])]).result()[0])
+        scorer = load_trained(job, space.jobs).scorer
+        scorer.score = row.score
+        preprocessing = data.preprocessing[_px(data, job.normal.path.name)]
+        members.append(Member(scorer, calibration.astype(np.float64), row.jobs[r].making, preprocessing))
+        scores.append(unlabelled)
+    n = sum(len(each.calibration) for each in members)
+    rate, warnings = _rate(settings, n, len(everything))
+    mode = "fdr" if settings.fdr else "false_alarm_rate"
+    model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=_map_scale(mapped))
+    judged = Judged(*model.judge(scores))
+    judged = _known_normals(judged, data)
+    return Verdict(
+        model, judged, _calibration_record(model, settings, n), _found(judged, model, n, len(data.twins)), warnings
+    )
+
+
+def _px(data: Prepared, name: str) -> int:
+    return next(px for px, pixels in data.normal.items() if pixels.path.name == name)
+
+
+def _rate(settings: TuneSettings, n: int, unlabelled: int) -> tuple[float, list[WarningRecord]]:
+    """Return the rate to use: the one asked, or the default, or the smallest that n calibration normals support."""
+    if settings.fdr:
+        message = power_warning(n, unlabelled, settings.fdr)
+        return settings.fdr, [WarningRecord(code="fdr-power", message=message)] if message else []
+    if settings.false_alarm_rate:
+        return settings.false_alarm_rate, []
+    if smallest_rate(n) <= DEFAULT_RATE:
+        return DEFAULT_RATE, []
+    rate = smallest_rate(n)
+    message = (
+        f"{n} calibration normals cannot support a false-alarm rate of {DEFAULT_RATE:.0%}: "
+        f"{rate:.1%} is used, the smallest they support."
+    )
+    return rate, [WarningRecord(code="rate-fell-back", message=message)]
+
+
+def _map_scale(maps: list[np.ndarray]) -> tuple[float, float]:
+    """Return the map values of ordinary and of clearly unusual positions: the median of normal maps, and a far quantile."""
+    values = np.concatenate([each.ravel() for each in maps])
+    low, high = np.quantile(values, [0.5, 0.999])
+    return float(low), float(max(high * 1.25, low + 1e-6))
+
+
+def _known_normals(judged: Judged, data: Prepared) -> Judged:
+    """Unflag unlabelled images that also stand among the normal ones; their p-value is 1."""
+    twins = np.array(sorted(data.twins), dtype=np.int64)
+    p, flagged = judged.p_values.copy(), judged.flagged.copy()
+    p[twins], flagged[twins] = 1.0, False
+    return replace(judged, p_values=p, flagged=flagged)
+
+
+def _calibration_record(model: Model, settings: TuneSettings, n: int) -> CalibrationRecord:
+    asked = settings.fdr or settings.false_alarm_rate or DEFAULT_RATE
+    single = len(model.members) == 1
+    if model.mode == "fdr":
+        guarantee = f"On average at most {model.rate:.1%} of the flagged images are normal."
+        realised = (0.0, 0.0)
+        line = None
+    else:
+        realised = realised_rate(n, model.rate)
+        line = threshold(model.members[0].calibration, model.rate) if single else None
+        guarantee = f"On average over calibration sets, at most {model.rate:.2g} of the normal images are flagged"
+        guarantee = (
+            f"At most {model.rate:.1%} of normal images are flagged, on average over calibration sets; with these {n}, "
+            f"between {realised[0]:.1%} and {realised[1]:.1%} in nine of ten cases."
+        )
+        if not single:
+            guarantee += " With cross-fitting the proven bound is twice that rate."
+    guarantee += " It holds for normal images that come from the same source as the ones given."
+    return CalibrationRecord(
+        images=n, mode=model.mode, asked=asked, rate=model.rate, threshold=line, realised=realised, guarantee=guarantee
+    )
+
+
+def _found(judged: Judged, model: Model, n: int, known: int) -> FoundRecord:
+    """Return what was found, in one sentence, and whether it is more than chance."""
+    total, flagged = len(judged.scores), int(judged.flagged.sum())
+    tested = total - known
+    rate = model.rate if model.mode == "false_alarm_rate" else max(DEFAULT_RATE, smallest_rate(n))
+    exceeding = int((judged.p_values <= rate).sum())
+    chance = too_many_flagged(exceeding, unlabelled=tested, calibration=n, rate=rate) if tested else 1.0
+    expected = model.rate * (tested if model.mode == "false_alarm_rate" else flagged)
+    images = f"{total:,} unlabelled images"
+    if not tested:
+        sentence = f"Nothing found: all {images} also stand among the normal ones."
+    elif flagged == 0:
+        sentence = f"Nothing found: none of the {images} stands out from the normal ones."
+    elif model.mode == "fdr":
+        sentence = f"{flagged:,} of {images} are anomalous; about {expected:.0f} of them may be false alarms."
+    elif chance > SIGNIFICANT:
+        sentence = (
+            f"Nothing found: {flagged:,} of {images} stand above the threshold, no more than the {expected:.0f} "
+            "false alarms that chance explains."
+        )
+    else:
+        sentence = f"{flagged:,} of {images} look anomalous; if all were normal, about {expected:.0f} would."
+    return FoundRecord(
+        flagged=flagged, unlabelled=total, expected_false_alarms=expected, sentence=sentence,
+        any_anomaly_p_value=chance,
+    )  # fmt: skip
+
+
+def audit(
+    data: Prepared,
+    settings: TuneSettings,
+    choice: Choice,
+    model: Model,
+    *,
+    backend: Executor,
+    space: Workspace,
+    monitor: Monitor,
+) -> Judged:
+    """Return every normal image's score by a detector that was not trained on it, its rank among its kind, its flag.
+
+    Images scored by the same detector are ranked among themselves; their scores are brought to one scale by the
+    quartiles of each group.
+    """
+    groups: list[tuple[np.ndarray, np.ndarray]] = []
+    for r, row in enumerate(choice.per_rotation):
+        groups.append((data.rotations[r].calibration, model.members[r].calibration))
+    if len(data.rotations) == 1:
+        row = choice.per_rotation[0]
+        groups.append((data.rotations[0].selection, row.held_out[0]))
+        jobs = audit_jobs(data, settings, row.jobs[0])
+        carry_out(jobs, backend=backend, space=space, monitor=monitor)
+        groups += [(job.held_out, load_trained(job, space.jobs).held_out[row.score]) for job in jobs]
+    n = len(data.normal_names)
+    scores, p = np.zeros(n), np.ones(n)
+    low, middle, high = np.quantile(model.calibration_scores, [0.25, 0.5, 0.75])
+    for rows, found in groups:
+        if not len(rows):
+            continue
+        scores[rows] = middle + (high - low) * standardise(np.asarray(found, dtype=np.float64), found)
+        p[rows] = leave_one_out_p_values(found) if len(rows) > 1 else 1.0
+    rate = model.rate if model.mode == "false_alarm_rate" else DEFAULT_RATE
+    return Judged(scores, p, p <= rate)

@@ -1,0 +1,208 @@
+"""A saved detector: scorers, their calibration, and how an image becomes their input. Loading never unpickles."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from feint.calibration.conformal import cross_conformal_p_values, p_values
+from feint.calibration.decision import decide
+from feint.core.detector import as_unit
+from feint.core.errors import IntegrityError
+from feint.detectors.discriminator import CHUNK, Discriminator, DiscriminatorScorer, ScoreName
+from feint.records.run import PreprocessingRecord
+from feint.runs.jobs import Making
+from feint.runs.workspace import atomic, write_text
+
+FORMAT = 1
+WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
+
+
+class MemberManifest(BaseModel):
+    """One scorer of a model: what it needs to be rebuilt and to be compared with its siblings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: Literal["discriminator"] = "discriminator"
+    width: int
+    depth: int
+    score: ScoreName
+    augmentation: str
+    magnitudes: dict[str, tuple[float, float]]
+    preprocessing: PreprocessingRecord
+
+
+class Manifest(BaseModel):
+    """manifest.json: everything about the model but its numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    feint: str
+    members: list[MemberManifest]
+    mode: Literal["false_alarm_rate", "fdr"]
+    rate: float
+    map_scale: tuple[float, float]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A scorer with the scores of its calibration normals, which no training and no choice has seen."""
+
+    scorer: DiscriminatorScorer
+    calibration: np.ndarray
+    making: Making
+    preprocessing: PreprocessingRecord
+
+    @torch.no_grad()
+    def scores(self, pixels: np.ndarray) -> np.ndarray:
+        """Return anomaly scores (n,) of uint8 images (n, c, h, w)."""
+        device = self.scorer.gaussian.centre.device
+        chunks = [
+            self.scorer(as_unit(torch.from_numpy(np.ascontiguousarray(pixels[i : i + CHUNK]))).to(device)).cpu()
+            for i in range(0, len(pixels), CHUNK)
+        ]
+        return torch.cat([torch.empty(0), *chunks]).numpy()
+
+    @torch.no_grad()
+    def maps(self, pixels: np.ndarray) -> np.ndarray:
+        """Return anomaly maps (n, h, w) of uint8 images (n, c, h, w)."""
+        device = self.scorer.gaussian.centre.device
+        return self.scorer.map(as_unit(torch.from_numpy(np.ascontiguousarray(pixels))).to(device)).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Model:
+    """One scorer, or several that were cross-fitted and vote.
+
+    With one, the score is its own. With several it is the mean of theirs, each standardised by the median and the
+    quartiles of its own calibration normals, and p-values are cross-conformal.
+    """
+
+    members: tuple[Member, ...]
+    mode: Literal["false_alarm_rate", "fdr"]
+    rate: float
+    map_scale: tuple[float, float]
+
+    def judge(self, scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return score, p-value and flag (n,) from each member's scores (n,)."""
+        if len(self.members) == 1:
+            p = p_values(self.members[0].calibration, scores[0])
+            return scores[0], p, self.flags(p)
+        p = cross_conformal_p_values([each.calibration for each in self.members], np.stack(scores))
+        joint = [standardise(s, each.calibration) for s, each in zip(scores, self.members, strict=True)]
+        return np.mean(joint, axis=0), p, self.flags(p)
+
+    def flags(self, p: np.ndarray) -> np.ndarray:
+        """Return which p-values (n,) are flagged at the model's rate."""
+        if not len(p):
+            return np.zeros(0, dtype=bool)
+        return decide(p, false_alarm_rate=self.rate) if self.mode == "false_alarm_rate" else decide(p, fdr=self.rate)
+
+    @property
+    def calibration_scores(self) -> np.ndarray:
+        """All calibration scores on the scale of `judge`'s score."""
+        if len(self.members) == 1:
+            return self.members[0].calibration
+        return np.concatenate([standardise(each.calibration, each.calibration) for each in self.members])
+
+    def save(self, folder: Path, *, version: str) -> None:
+        """Write model.safetensors and manifest.json into `folder`."""
+        tensors = {}
+        for k, member in enumerate(self.members):
+            for name, value in member.scorer.state_dict().items():
+                tensors[f"member{k}.scorer.{name}"] = value.cpu().contiguous()
+            tensors[f"member{k}.calibration"] = torch.from_numpy(np.asarray(member.calibration, dtype=np.float64))
+        with atomic(folder / WEIGHTS) as temporary:
+            save_file(tensors, temporary)
+        manifest = Manifest(
+            feint=version,
+            members=[
+                MemberManifest(
+                    width=each.scorer.width,
+                    depth=each.scorer.depth,
+                    score=each.scorer.score,
+                    augmentation=each.making.augmentation,
+                    magnitudes=each.making.ranges,
+                    preprocessing=each.preprocessing,
+                )
+                for each in self.members
+            ],
+            mode=self.mode,
+            rate=self.rate,
+            map_scale=self.map_scale,
+            sha256=_sha256(folder / WEIGHTS),
+        )
+        write_text(folder / MANIFEST, manifest.model_dump_json(indent=2))
+
+    @classmethod
+    def load(cls, folder: Path) -> Model:
+        """Read a saved model; raises IntegrityError where a file is missing, cut short or changed."""
+        manifest = _read_manifest(folder / MANIFEST)
+        weights = folder / WEIGHTS
+        if not weights.is_file():
+            raise IntegrityError(f"{weights} is missing: the run is not complete. Copy the whole folder, or tune again.")
+        found = _sha256(weights)
+        if found != manifest.sha256:
+            raise IntegrityError(
+                f"{weights} is not the file that this run wrote: sha256 {found[:12]}... instead of "
+                f"{manifest.sha256[:12]}... It was cut short or changed. Copy it again, or tune again."
+            )
+        try:
+            tensors = load_file(weights)
+            members = tuple(_rebuild(k, each, tensors) for k, each in enumerate(manifest.members))
+        except (SafetensorError, RuntimeError, KeyError) as error:
+            raise IntegrityError(f"{weights} does not fit {folder / MANIFEST}: {error}. Tune again.") from error
+        return cls(members=members, mode=manifest.mode, rate=manifest.rate, map_scale=manifest.map_scale)
+
+
+def standardise(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return scores in units of the reference's quartile distance from its median."""
+    low, middle, high = np.quantile(reference, [0.25, 0.5, 0.75])
+    return (scores - middle) / max(float(high - low), 1e-12)
+
+
+def _rebuild(k: int, manifest: MemberManifest, tensors: dict[str, torch.Tensor]) -> Member:
+    recipe = Discriminator(width=manifest.width, depth=manifest.depth, score=manifest.score)
+    shape = manifest.preprocessing
+    scorer = recipe.scorer(shape.channels, (shape.height, shape.width))
+    prefix = f"member{k}.scorer."
+    scorer.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
+    return Member(
+        scorer.eval().requires_grad_(requires_grad=False),
+        tensors[f"member{k}.calibration"].numpy(),
+        Making(augmentation=manifest.augmentation, ranges=manifest.magnitudes),
+        manifest.preprocessing,
+    )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    if not path.is_file():
+        raise IntegrityError(f"{path} is missing: {path.parent} is not a run that feint tune wrote.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("format") != FORMAT:
+            raise IntegrityError(
+                f"{path} has format {content.get('format')!r}, this version of Feint reads {FORMAT}: use the version "
+                f"that wrote it ({content.get('feint', 'unknown')})."
+            )
+        return Manifest.model_validate(content)
+    except (UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise IntegrityError(f"{path} was cut short or changed: {reason}. Copy it again, or tune again.") from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

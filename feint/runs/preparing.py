@@ -1,0 +1,200 @@
+"""From what the user names to pixels on disk, roles and facts: the data of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from feint.core.errors import InputError, UnsupportedRateError
+from feint.data import Decoded, ImageSet, Survey, decode, groups_of_duplicates, open_images, plan_preprocessing, survey
+from feint.records.run import DataRecord, ImagesRecord, PreprocessingRecord, WarningRecord
+from feint.runs.jobs import Pixels
+from feint.runs.progress import Monitor
+from feint.runs.splits import Rotation, divide
+from feint.runs.workspace import Workspace
+
+MINIMUM = 20
+SMALLEST_POOL = 10
+
+ImagesLike = str | Path | np.ndarray | ImageSet | list[str] | list[Path]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of a run, decoded at every size it needs, and the role of each normal one.
+
+    Rows index the readable images. `pool` are the rows of unlabelled images that take part in tuning and in the
+    criterion: all but those shared with the normal set, unless hardly any would be left.
+    """
+
+    normal: dict[int, Pixels]
+    unlabelled: dict[int, Pixels]
+    preprocessing: dict[int, PreprocessingRecord]
+    normal_names: tuple[str, ...]
+    unlabelled_names: tuple[str, ...]
+    rotations: list[Rotation]
+    pool: np.ndarray
+    twins: dict[int, int]
+    record: DataRecord
+    warnings: list[WarningRecord]
+
+    def size(self, px: int) -> tuple[int, int]:
+        """Return height and width of the images at `px`."""
+        return self.preprocessing[px].height, self.preprocessing[px].width
+
+    @property
+    def channels(self) -> int:
+        return next(iter(self.preprocessing.values())).channels
+
+
+def prepare(
+    normal: ImagesLike,
+    unlabelled: ImagesLike,
+    *,
+    space: Workspace,
+    sizes: list[int],
+    needed: int,
+    seed: int,
+    workers: int,
+    monitor: Monitor,
+) -> Prepared:
+    """Open, survey and decode both sets into the workspace, and divide the normal images.
+
+    Args:
+        sizes: every px at which images are needed. needed: calibration images that the asked rate needs.
+
+    Raises: InputError where the images cannot be worked with.
+    """
+    sets = {"normal": open_images(normal, role="normal"), "unlabelled": open_images(unlabelled, role="unlabelled")}
+    surveys = {role: survey(images, workers=workers) for role, images in sets.items()}
+    planned = {px: plan_preprocessing(surveys["normal"], image_size=px) for px in sizes}
+    total = sum(len(images) for images in sets.values())
+    decoded = {
+        role: decode(
+            images,
+            list(planned.values()),
+            workers=workers,
+            progress=lambda done, before=before: monitor.advance(before + done, total),
+            out=_Allocator(space, role, sizes),
+        )
+        for (role, images), before in zip(sets.items(), (0, len(sets["normal"])), strict=True)
+    }
+    _refuse(decoded["normal"], needed)
+    groups = _groups(decoded["normal"])
+    rotations = divide(groups, needed=needed, seed=seed)
+    twins = _twins(decoded["normal"], decoded["unlabelled"])
+    pool = np.array([i for i in range(len(decoded["unlabelled"].names)) if i not in twins], dtype=np.int64)
+    if len(pool) < SMALLEST_POOL:
+        pool = np.arange(len(decoded["unlabelled"].names))
+    records = {role: _images_record(sets[role], surveys[role], decoded[role]) for role in sets}
+    shared = [decoded["unlabelled"].names[i] for i in twins]
+    return Prepared(
+        normal={px: Pixels(path=space.path / f"normal-{px}.npy") for px in sizes},
+        unlabelled={px: Pixels(path=space.path / f"unlabelled-{px}.npy") for px in sizes},
+        preprocessing=planned,
+        normal_names=decoded["normal"].names,
+        unlabelled_names=decoded["unlabelled"].names,
+        rotations=rotations,
+        pool=pool,
+        twins=twins,
+        record=DataRecord(
+            normal=records["normal"],
+            unlabelled=records["unlabelled"],
+            shared=shared,
+            rotations=len(rotations),
+            training=len(rotations[0].training),
+            selection=len(rotations[0].selection),
+            calibration=sum(len(each.calibration) for each in rotations),
+        ),
+        warnings=_warnings(records, shared, surveys, rotations),
+    )
+
+
+class _Allocator:
+    """Gives `decode` one file per size, in order."""
+
+    def __init__(self, space: Workspace, role: str, sizes: list[int]) -> None:
+        self.space, self.role, self.sizes = space, role, iter(sizes)
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.space.allocate(f"{self.role}-{next(self.sizes)}", shape)
+
+
+def _refuse(normal: Decoded, needed: int) -> None:
+    n = len(normal.names)
+    if n < MINIMUM:
+        raise InputError(
+            f"{n} readable normal images are too few: at least {MINIMUM} are needed to train, to choose and to calibrate. "
+            + (
+                f"{len(normal.skipped)} more could not be read, the first because: {normal.skipped[0].reason}. "
+                if normal.skipped
+                else ""
+            )
+            + "Add normal images."
+        )
+    if len(set(normal.hashes)) == 1:
+        raise InputError(
+            f"all {n} normal images are identical, pixel for pixel: nothing can be learned from them. "
+            "Give different pictures of normal parts."
+        )
+    if needed > n:
+        raise UnsupportedRateError(
+            f"the false-alarm rate asked for needs at least {needed} normal images to calibrate with: got {n}. "
+            f"Add normal images, or ask for {1 / (n + 1):.2g} or more."
+        )
+
+
+def _groups(decoded: Decoded) -> list[int]:
+    first: dict[str, int] = {}
+    return [first.setdefault(each, len(first)) for each in decoded.hashes]
+
+
+def _twins(normal: Decoded, unlabelled: Decoded) -> dict[int, int]:
+    """Return row of an unlabelled image -> row of the normal image with the same pixels."""
+    rows = {each: i for i, each in enumerate(normal.hashes)}
+    return {i: rows[each] for i, each in enumerate(unlabelled.hashes) if each in rows}
+
+
+def _images_record(images: ImageSet, found: Survey, decoded: Decoded) -> ImagesRecord:
+    smallest, _, largest = found.extreme_sizes()
+    return ImagesRecord(
+        source=images.source,
+        layout=images.layout,
+        images=len(decoded.names),
+        skipped=list(decoded.skipped),
+        duplicates=[[decoded.names[i] for i in group] for group in groups_of_duplicates(decoded.hashes)],
+        smallest=smallest,
+        largest=largest,
+        modes=found.mode_counts(),
+        fingerprint=decoded.fingerprint,
+    )
+
+
+def _warnings(
+    records: dict[str, ImagesRecord], shared: list[str], surveys: dict[str, Survey], rotations: list[Rotation]
+) -> list[WarningRecord]:
+    found = []
+    for role, record in records.items():
+        if record.skipped:
+            message = f"{len(record.skipped)} {role} images were left out, e.g. {record.skipped[0].path}: {record.skipped[0].reason}."
+            found.append(WarningRecord(code="skipped", message=message))
+        if record.duplicates:
+            extra = sum(len(group) - 1 for group in record.duplicates)
+            message = f"{extra} {role} images are exact copies of others, e.g. {' = '.join(record.duplicates[0][:2])}."
+            found.append(WarningRecord(code="duplicates", message=message))
+        found += [WarningRecord(code="note", message=note + ".") for note in surveys[role].notes[:5]]
+    if shared:
+        message = (
+            f"{len(shared)} unlabelled images also stand among the normal ones, e.g. {shared[0]}: "
+            "they are known to be normal and are never flagged."
+        )
+        found.append(WarningRecord(code="shared", message=message))
+    if len(rotations) > 1:
+        message = (
+            f"The normal images are few for the rate asked: they are cross-fitted with {len(rotations)} models. "
+            "The false-alarm rate then holds up to a factor of two in the worst case."
+        )
+        found.append(WarningRecord(code="cross-fitted", message=message))
+    return found

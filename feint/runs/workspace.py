@@ -1,0 +1,128 @@
+"""The folder in which a run grows: finished jobs are kept there, and one rename makes it a run."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from feint.core.errors import OutputError
+
+SUFFIX = ".partial"
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it is renamed to `path`, otherwise it is removed.
+
+    Raises OutputError where the disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise _told(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _told(error: OSError, path: Path) -> OSError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return OutputError(f"the disk is full: {path} could not be written. Free some space and start again.")
+    if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+        return OutputError(f"{path} cannot be written: {error.strerror}. Choose another place with --out.")
+    return error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+class Workspace:
+    """`RUN.partial`, next to the RUN it will become.
+
+    `identity` says what is computed (settings and data): with `resume`, a workspace left by an earlier attempt is
+    taken up if its identity is the same; without, it is begun afresh.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = out.with_name(out.name + SUFFIX)
+
+    def open(self, *, resume: bool) -> None:
+        """Make the folder; raises OutputError where RUN exists already."""
+        if self.out.exists():
+            raise OutputError(f"{self.out} exists already and is never overwritten: choose another name with --out.")
+        if self.path.exists() and not resume:
+            shutil.rmtree(self.path)
+        try:
+            self.jobs.mkdir(parents=True, exist_ok=True)
+            self.logs.mkdir(exist_ok=True)
+        except OSError as error:
+            told = _told(error, self.path)
+            if told is error:
+                told = OutputError(f"{self.path} cannot be made: {error.strerror}. Choose another place with --out.")
+            raise told from error
+
+    @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result"
+
+    def claim(self, identity: dict[str, object]) -> None:
+        """Record what is computed here; jobs finished under another identity are removed."""
+        text = json.dumps(identity, sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        marker = self.path / "identity.txt"
+        if marker.exists() and marker.read_text(encoding="utf-8") == digest:
+            return
+        for folder in (self.jobs, self.logs):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        write_text(marker, digest)
+
+    def allocate(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return a uint8 array of `shape` that lives in a file, so that workers share it and memory need not hold it."""
+        path = self.path / f"{name}.npy"
+        size = int(np.prod(shape))
+        free = shutil.disk_usage(self.path).free
+        if size > free:
+            raise OutputError(
+                f"the decoded images need {size / 2**20:.0f} MiB at {path}, where {free / 2**20:.0f} MiB are free. "
+                "Free some space, choose another place with --out, or a smaller --image-size."
+            )
+        try:
+            return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        except OSError as error:
+            raise _told(error, path) from error
+
+    def finish(self) -> None:
+        """Rename the finished result to RUN and remove what is left."""
+        if self.out.exists():
+            raise OutputError(
+                f"{self.out} came into being meanwhile and is never overwritten: the result lies in {self.result}."
+            )
+        self.result.replace(self.out)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self.path, ignore_errors=True)

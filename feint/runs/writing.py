@@ -1,0 +1,183 @@
+"""The run folder: records, tables, model, pictures and page, written together."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from concurrent.futures import Executor
+from importlib import metadata
+
+import numpy as np
+import torch
+
+from feint import __version__
+from feint.core.streams import numpy_stream, seed_of, stream
+from feint.core.detector import as_unit
+from feint.records.run import PhaseRecord, RunRecord, StartRecord, WarningRecord
+from feint.report import Gallery, Picture, render
+from feint.runs.choosing import Choice, candidate_records, choice_record
+from feint.runs.jobs import Pixels, TrainingJob, map_rows
+from feint.runs.judging import Judged, Verdict
+from feint.runs.preparing import Prepared
+from feint.runs.settings import TuneSettings
+from feint.runs.workspace import Workspace, write_text
+
+SHOWN, NORMALS_SHOWN, PAIRS_SHOWN, SUSPICIOUS_SHOWN = 24, 12, 8, 12
+
+
+def record_of(
+    data: Prepared,
+    settings: TuneSettings,
+    starts: list[list[StartRecord]],
+    choice: Choice,
+    verdict: Verdict,
+    *,
+    phases: list[PhaseRecord],
+) -> RunRecord:
+    """Return the record of the run, as run.json will hold it."""
+    sizes = {job.id: _size(job) for row in choice.rows for job in row.jobs}
+    flat = [start for each in starts for start in each]
+    failed = {f"{start.augmentation}-start-{start.job}": start.note for start in flat if start.status != "ok"}
+    return RunRecord(
+        versions={"feint": __version__, "python": platform.python_version(), "platform": platform.platform()}
+        | {name: metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "pillow")},
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        settings=settings.model_dump(mode="json"),
+        data=data.record,
+        preprocessing=verdict.model.members[0].preprocessing,
+        starts=flat,
+        candidates=candidate_records(choice, failed, sizes),
+        choice=choice_record(choice, sizes),
+        calibration=verdict.calibration,
+        found=verdict.found,
+        phases=phases,
+        warnings=[*data.warnings, *verdict.warnings, *_start_warnings(flat)],
+    )
+
+
+def _size(job: TrainingJob) -> tuple[int, int]:
+    shape = job.normal.open().shape
+    return int(shape[2]), int(shape[3])
+
+
+def _start_warnings(starts: list[StartRecord]) -> list[WarningRecord]:
+    failed = [start for start in starts if start.status != "ok"]
+    if not failed:
+        return []
+    message = (
+        f"{len(failed)} of {len(starts)} starts of the tuner failed and were left out, e.g. {failed[0].augmentation}: "
+        f"{failed[0].note}."
+    )
+    return [WarningRecord(code="failed-starts", message=message)]
+
+
+def write_run(
+    record: RunRecord,
+    *,
+    data: Prepared,
+    choice: Choice,
+    verdict: Verdict,
+    normals: Judged,
+    backend: Executor,
+    space: Workspace,
+) -> None:
+    """Write everything a run consists of into the workspace's result folder."""
+    folder = space.result
+    folder.mkdir(exist_ok=True)
+    verdict.model.save(folder, version=__version__)
+    write_text(folder / "scores.csv", table(data.unlabelled_names, verdict.unlabelled))
+    write_text(folder / "normals.csv", table(data.normal_names, normals))
+    logs = sorted(space.logs.glob("*.jsonl"))
+    write_text(folder / "metrics.jsonl", "".join(log.read_text(encoding="utf-8") for log in logs))
+    gallery = _gallery(record, data, choice, verdict, normals, backend=backend, space=space)
+    page = render(
+        record,
+        gallery=gallery,
+        scores=verdict.unlabelled.scores,
+        calibration_scores=verdict.model.calibration_scores,
+        map_scale=verdict.model.map_scale,
+    )
+    write_text(folder / "report.html", page)
+    write_text(folder / "run.json", json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False))
+
+
+def table(names: tuple[str, ...], judged: Judged) -> str:
+    """Return the CSV `path,score,p_value,flagged`, highest score first."""
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {"path": names, "score": judged.scores, "p_value": judged.p_values, "flagged": judged.flagged.astype(int)}
+    )
+    text: str = frame.sort_values("score", ascending=False, kind="stable").to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _gallery(
+    record: RunRecord,
+    data: Prepared,
+    choice: Choice,
+    verdict: Verdict,
+    normals: Judged,
+    *,
+    backend: Executor,
+    space: Workspace,
+) -> Gallery:
+    """Return the pictures of the report, with maps by the chosen detector."""
+    job, found = choice.per_rotation[0].jobs[0], verdict.unlabelled
+    calibration = data.rotations[0].calibration
+    top = np.argsort(-found.scores, kind="stable")[:SHOWN]
+    strip = numpy_stream(record.seed, "gallery").permutation(calibration)[:NORMALS_SHOWN]
+    suspicious = np.argsort(normals.p_values, kind="stable")[:SUSPICIOUS_SHOWN]
+    suspicious = suspicious[np.argsort(-normals.scores[suspicious], kind="stable")]
+    requests = [(job.unlabelled, top), (job.normal, strip), (job.normal, suspicious)]
+    maps = backend.submit(map_rows, job, space.jobs, requests=requests).result()
+    return Gallery(
+        anomalous=_pictures(job.unlabelled, top, data.unlabelled_names, found, maps[0]),
+        normal=_pictures(job.normal, strip, data.normal_names, normals, maps[1]),
+        pseudo=_pairs(record, data, choice),
+        suspicious=_pictures(job.normal, suspicious, data.normal_names, normals, maps[2]),
+    )
+
+
+def _pictures(
+    pixels: Pixels, rows: np.ndarray, names: tuple[str, ...], judged: Judged, maps: np.ndarray
+) -> list[Picture]:
+    images = pixels.open()
+    return [
+        Picture(
+            name=names[row],
+            image=_shown(images[row]),
+            score=float(judged.scores[row]),
+            p_value=float(judged.p_values[row]),
+            flagged=bool(judged.flagged[row]),
+            map=each,
+        )
+        for row, each in zip(rows, maps, strict=True)
+    ]
+
+
+def _pairs(record: RunRecord, data: Prepared, choice: Choice) -> list[tuple[Picture, Picture]]:
+    """Return normal images beside the pseudo-anomalies that the chosen detector was trained on, if it was."""
+    job = choice.row.jobs[0]
+    policy = job.making.policy()
+    if policy is None:
+        return []
+    rows = numpy_stream(record.seed, "pairs").permutation(data.rotations[0].training)[:PAIRS_SHOWN]
+    images = job.normal.rows(rows)
+    pseudo = policy(as_unit(images), generator=stream(record.seed, "pairs"))
+    changed = (pseudo * 255).round().to(torch.uint8).numpy()
+    return [
+        (_plain(data.normal_names[row], before), _plain(data.normal_names[row], after))
+        for row, before, after in zip(rows, images.numpy(), changed, strict=True)
+    ]
+
+
+def _plain(name: str, image: np.ndarray) -> Picture:
+    return Picture(name=name, image=_shown(image), score=None, p_value=None, flagged=False, map=None)
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """Return (h, w) or (h, w, 3) of one image (c, h, w)."""
+    return np.ascontiguousarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
