@@ -2,31 +2,50 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+import tempfile
 
 import pytest
+import torch
+import typer
+
+from feint.backends import limit_threads
+from feint.cli.doctor import doctor
 
 
-def feint_doctor(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
-    code = "import typer; from feint.cli.doctor import doctor; typer.run(doctor)"
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("FEINT_", "OMP_"))} | changed
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    monkeypatch.setenv("FEINT_CORES", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    before = torch.get_num_threads()
+    limit_threads(1)
+    yield
+    limit_threads(before)
+
+
+def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", "from feint.cli import main; main()", "doctor", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        env=environment,
+        env=os.environ | changed,
     )
 
 
-def checks_of(found: subprocess.CompletedProcess[str]) -> dict[str, dict[str, object]]:
-    return {check["name"]: check for check in json.loads(found.stdout)["checks"]}
+def failed_checks(capsys) -> dict[str, dict[str, str]]:
+    """Run the self-test in this process and return the checks that failed by name."""
+    with pytest.raises(typer.Exit) as left:
+        doctor(json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] is (left.value.exit_code == 0)
+    assert report["ok"] is all(check["ok"] for check in report["checks"])
+    return {check["name"]: check for check in report["checks"] if not check["ok"]}
 
 
 def test_a_working_machine_passes_in_plain_words():
-    found = feint_doctor()
-    assert found.returncode == 0, found.stdout
+    found = run()
+    assert found.returncode == 0, found.stdout + found.stderr
     assert found.stderr == ""
     assert "Feint works here." in found.stdout
     assert "\x1b" not in found.stdout
@@ -44,34 +63,20 @@ def test_a_working_machine_passes_in_plain_words():
         assert any(line.startswith(name) for line in found.stdout.splitlines()), name
 
 
-def test_json_is_one_document_and_names_the_limit_of_the_cores():
-    found = feint_doctor("--json", FEINT_CORES="1")
-    assert found.returncode == 0, found.stdout
-    report = json.loads(found.stdout)
-    assert report["ok"] is True
-    assert report["cores"]["available"] == report["cores"]["FEINT_CORES"] == 1
-    assert report["torch_threads"] == 1
+def test_json_is_one_document_and_names_the_limit_of_the_cores(capsys):
+    with pytest.raises(typer.Exit) as left:
+        doctor(json=True)
+    assert left.value.exit_code == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["cores"]["available"] == report["cores"]["FEINT_CORES"] == report["torch_threads"] == 1
     assert sorted(report["extras_present"] + report["extras_absent"]) == sorted(
         ["pyarrow", "kornia", "timm", "ray", "onnxruntime", "fastapi", "elpv_dataset"]
     )
 
 
-def test_a_folder_that_cannot_be_written_to_fails_one_check_with_advice(tmp_path):
-    code = (
-        "import tempfile, typer; tempfile.tempdir = {!r}; from feint.cli.doctor import doctor; typer.run(doctor)"
-    ).format(str(tmp_path / "absent"))
-    found = subprocess.run(
-        [sys.executable, "-c", code, "--json"], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert found.returncode == 1
-    checks = checks_of(found)
-    assert [name for name, check in checks.items() if not check["ok"]] == ["files"]
-    assert "TMPDIR" in checks["files"]["advice"]
-
-
 def test_a_broken_torch_is_a_finding_not_a_traceback(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: cannot open shared object file')\n")
-    found = feint_doctor(PYTHONPATH=str(tmp_path))
+    found = run(PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     assert found.returncode == 1
     assert "Traceback" not in found.stdout + found.stderr
     assert "libtorch_cpu.so" in found.stdout
@@ -79,29 +84,43 @@ def test_a_broken_torch_is_a_finding_not_a_traceback(tmp_path):
     assert "checks failed." in found.stdout
 
 
-def test_a_senseless_number_of_cores_is_named():
-    found = feint_doctor(FEINT_CORES="many")
-    assert found.returncode == 1
-    assert "FEINT_CORES must be a whole number" in found.stdout
+def test_a_senseless_number_of_cores_is_named(capsys, monkeypatch):
+    monkeypatch.setenv("FEINT_CORES", "many")
+    failed = failed_checks(capsys)
+    assert list(failed) == ["imports"]
+    assert "FEINT_CORES must be" in failed["imports"]["detail"]
 
 
-@pytest.mark.parametrize("how", ["forward", "wrong gradient", "not repeatable"])
-def test_each_fault_of_the_arithmetic_is_caught(how, tmp_path):
-    """Break torch itself, in a process of its own, and see the check that guards it fail."""
-    broken = {
-        "forward": ("trains", "torch.relu = lambda x: x * float('nan')"),
-        "wrong gradient": (
-            "second order",
-            "real = torch.autograd.grad\n"
-            "torch.autograd.grad = lambda y, x, **k: [2 * g for g in real(y, x, **k)] if torch.is_tensor(x) else real(y, x, **k)",
-        ),
-        "not repeatable": ("same seed", "torch.manual_seed = lambda seed: torch.seed()"),
-    }
-    check, sabotage = broken[how]
-    script = Path(tmp_path) / "broken.py"
-    script.write_text(f"import torch, typer\n{sabotage}\nfrom feint.cli.doctor import doctor\ntyper.run(doctor)\n")
-    found = subprocess.run(
-        [sys.executable, str(script), "--json"], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert found.returncode == 1, found.stdout + found.stderr
-    assert not checks_of(found)[check]["ok"]
+def test_a_folder_that_cannot_be_written_to_fails_one_check_with_advice(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    failed = failed_checks(capsys)
+    assert list(failed) == ["files"]
+    assert "TMPDIR" in failed["files"]["advice"]
+
+
+def test_a_network_that_yields_no_numbers_is_caught(capsys, monkeypatch):
+    monkeypatch.setattr(torch, "relu", lambda x: x * float("nan"))
+    failed = failed_checks(capsys)
+    assert "not finite" in failed["trains"]["detail"]
+    assert "second order" in failed
+
+
+def test_a_wrong_gradient_is_caught(capsys, monkeypatch):
+    real = torch.autograd.grad
+
+    def wrong(outputs, inputs, **options):
+        slopes = real(outputs, inputs, **options)
+        return [2 * slope for slope in slopes] if torch.is_tensor(inputs) else slopes
+
+    monkeypatch.setattr(torch.autograd, "grad", wrong)
+    assert list(failed_checks(capsys)) == ["second order"]
+
+
+def test_chance_without_a_seed_is_caught(capsys, monkeypatch):
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: torch.seed())
+    assert list(failed_checks(capsys)) == ["same seed"]
+
+
+def test_a_machine_that_cannot_start_processes_is_caught(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert list(failed_checks(capsys)) == ["workers"]

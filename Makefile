@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench docs clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo]"
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,dev]"
+	touch $@
+
+demo: $(VENV)/ready
+	$(BIN)/python examples/solar_cells.py --out demo-data
+	$(BIN)/feint tune demo-data/normal demo-data/unlabelled --out runs/demo --nuisance flips
+	$(BIN)/feint evaluate runs/demo demo-data/labels.csv
+	@echo "Report: file://$(CURDIR)/runs/demo/report.html"
+
+test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/threads.py
+
+clean:
+	rm -rf $(VENV) demo-data

@@ -1,0 +1,53 @@
+"""`feint evaluate`: the only command that reads labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from feint.cli.terminal import TerminalMonitor, say
+
+SHOWN = {
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "f1": "F1 of the flagged",
+    "false_alarm_rate": "normal images flagged",
+    "detection_rate": "anomalous images flagged",
+}
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A folder that feint tune wrote.")],
+    labels: Annotated[Path, typer.Argument(help="A CSV path,label (0 normal, 1 anomalous), or a test folder in the MVTec layout.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
+) -> None:
+    """Read LABELS, print how well RUN did with 95 % bootstrap intervals, and store it in RUN."""
+    from feint.runs.evaluate import evaluate_run
+    from feint.runs.run import Run
+
+    with TerminalMonitor() as monitor:
+        record = evaluate_run(Run(run), labels, monitor=monitor)
+    if as_json:
+        print(flat_json(record))  # noqa: T201
+        return
+    say(f"{record.normal:,} normal and {record.anomalous:,} anomalous images by {record.labels}")
+    for name, words in SHOWN.items():
+        estimate = getattr(record, name)
+        say(f"{words:>26}  {estimate.value:.3f}   95 % interval {estimate.low:.3f} to {estimate.high:.3f}")
+
+
+def flat_json(record: object) -> str:
+    """Return the numbers by name, each interval under `<name>_interval`."""
+    import json
+
+    from feint.records.evaluation import EvaluationRecord
+
+    assert isinstance(record, EvaluationRecord)
+    flat: dict[str, object] = {"labels": record.labels, "normal": record.normal, "anomalous": record.anomalous}
+    for name in SHOWN:
+        estimate = getattr(record, name)
+        flat[name] = estimate.value
+        flat[f"{name}_interval"] = [estimate.low, estimate.high]
+    return json.dumps(flat | {"label_reads": record.label_reads}, indent=2)
