@@ -12,11 +12,11 @@ makes 1,200 normal cells to learn from, and a pool of 308 normal and 715 defecti
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 NORMALS = 1200
 
@@ -37,20 +37,24 @@ def main() -> None:
 def lay_out(out: Path, *, defects: int, seed: int) -> None:
     """Write `normal/`, `unlabelled/` and `labels.csv` below `out`."""
     from feint.core.streams import numpy_stream
-    from feint.data.class_sets import read_elpv
+    from feint.data.elpv import read_elpv
 
     cells = read_elpv()
     chance = numpy_stream(seed, "solar cells")
     normal = chance.permutation(np.flatnonzero(cells.probability == 0))
     defective = chance.permutation(np.flatnonzero(cells.probability == 1))[:defects]
     pool = [(i, 0) for i in normal[NORMALS:]] + [(i, 1) for i in defective]
+    names = [Path(name).name for name in cells.images.names]
     for folder, rows in (("normal", normal[:NORMALS]), ("unlabelled", [i for i, _ in pool])):
         (out / folder).mkdir(parents=True, exist_ok=True)
         for i in rows:
-            Image.fromarray(cells.images[i]).save(out / folder / cells.names[i])
-    lines = [f"{cells.names[i]},{label}" for i, label in sorted(pool, key=lambda pair: cells.names[pair[0]])]
+            shutil.copyfile(cells.images.items[i], out / folder / names[i])
+    lines = sorted(f"{names[i]},{label}" for i, label in pool)
     (out / "labels.csv").write_text("path,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{NORMALS} normal cells in {out / 'normal'}, {len(pool)} unlabelled ones in {out / 'unlabelled'}", file=sys.stderr)
+    print(
+        f"{NORMALS} normal cells in {out / 'normal'}, {len(pool)} unlabelled ones in {out / 'unlabelled'}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

@@ -43,8 +43,8 @@ class CutDiff(Augmentation):
     noise_size: ClassVar[int] = 2
     starts: ClassVar[tuple[dict[str, float], ...]] = tuple(
         {"area": area, "aspect": 0.6, "angle": 45.0, "amplitude": amplitude}
-        for amplitude in (0.4, -0.4)
-        for area in (0.015, 0.1)
+        for area in (0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
+        for amplitude in (0.1, 0.3, 0.8, -0.1, -0.3, -0.8)
     )
     regimes: ClassVar[tuple[dict[str, tuple[float, float]], ...]] = (
         {"amplitude": (0.05, 1.0)},

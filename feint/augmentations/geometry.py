@@ -25,7 +25,7 @@ def box_mask(images: Tensor, sides: tuple[Tensor, Tensor], corner: tuple[Tensor,
 
 
 def box_sides(images: Tensor, area: Tensor, aspect: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the height and width in whole pixels (n,) of boxes with `area` (share of the image) and `aspect` = w / h."""
+    """Return height and width in whole pixels (n,) of boxes with `area` (share of the image) and `aspect` = w / h."""
     height, width = images.shape[-2:]
     pixels = area * height * width
     return (

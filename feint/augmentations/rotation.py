@@ -30,7 +30,7 @@ class Rotation(Augmentation):
         Magnitude(name="angle", unit="degrees", low=0.0, high=360.0, scale="periodic"),
     )
     noise_size: ClassVar[int] = 0
-    starts: ClassVar[tuple[dict[str, float], ...]] = tuple({"angle": angle} for angle in (45.0, 135.0, 225.0, 315.0))
+    starts: ClassVar[tuple[dict[str, float], ...]] = tuple({"angle": float(angle)} for angle in range(30, 360, 30))
 
     def _transform(self, images: Tensor, noise: Tensor, magnitudes: Tensor) -> Tensor:  # noqa: ARG002
         height, width = images.shape[-2:]

@@ -11,8 +11,12 @@ import sys
 
 import typer
 
-from feint.cli import data, doctor, evaluate, score, tune
+from feint.cli.data import app as data
+from feint.cli.doctor import doctor
+from feint.cli.evaluate import evaluate
+from feint.cli.score import score
 from feint.cli.terminal import say
+from feint.cli.tune import tune
 from feint.core.errors import FeintError
 
 INTERRUPTED = 130
@@ -25,11 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(tune.tune)
-app.command()(score.score)
-app.command()(evaluate.evaluate)
-app.command()(doctor.doctor)
-app.add_typer(data.app, name="data")
+app.command()(tune)
+app.command()(score)
+app.command()(evaluate)
+app.command()(doctor)
+app.add_typer(data, name="data")
 
 
 def main() -> None:

@@ -20,7 +20,9 @@ SHOWN = {
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A folder that feint tune wrote.")],
-    labels: Annotated[Path, typer.Argument(help="A CSV path,label (0 normal, 1 anomalous), or a test folder in the MVTec layout.")],
+    labels: Annotated[
+        Path, typer.Argument(help="A CSV path,label (0 normal, 1 anomalous), or a test folder in the MVTec layout.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Read LABELS, print how well RUN did with 95 % bootstrap intervals, and store it in RUN."""

@@ -21,7 +21,9 @@ class BudgetChoice(StrEnum):
 
 
 def tune(
-    normal: Annotated[Path, typer.Argument(help="Normal images: a folder, an MVTec category, a CSV or Parquet manifest.")],
+    normal: Annotated[
+        Path, typer.Argument(help="Normal images: a folder, an MVTec category, a CSV or Parquet manifest.")
+    ],
     unlabelled: Annotated[Path, typer.Argument(help="The images to judge, normal and anomalous ones mixed.")],
     out: Annotated[Path, typer.Option(help="The run folder to make; it must not exist.")],
     seed: Annotated[int, typer.Option(help="Same seed, same machine: same scores to the last bit.", min=0)] = 0,
@@ -44,8 +46,12 @@ def tune(
         typer.Option(help="Changes that must not count as anomalies: flips,brightness.", metavar="A,B"),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="D")] = "cpu",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an interrupted attempt has finished.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON on stdout, all else on stderr.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what an interrupted attempt has finished.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON on stdout, all else on stderr.")
+    ] = False,
 ) -> None:
     """Tune the augmentation to NORMAL and UNLABELLED without a label, train, score every image, write a report."""
     from feint.runs.api import tune as run_tune

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +54,11 @@ def read_array_file(path: Path) -> Pixels:
 def load_arrays(path: Path) -> Pixels | dict[str, Pixels]:
     """Return the array of a .npy file, or all arrays of a .npz file by name; never unpickles."""
     try:
-        if path.suffix.lower() == ".npy":
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        with np.load(path, allow_pickle=False) as archive:
+        if not zipfile.is_zipfile(path):
+            return np.lib.format.open_memmap(path, mode="r")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "pickle" in str(error).lower() or "object" in str(error).lower():
             raise InputError(
                 f"{path} holds pickled Python objects, which Feint never loads: save it again as a plain numeric array."
@@ -91,7 +92,7 @@ def _on_white(images: Pixels) -> Pixels:
 
 
 def _check_values(images: Pixels) -> None:
-    if images.dtype in {np.dtype(np.uint8), np.dtype(np.uint16)}:
+    if images.dtype.kind == "u" and images.dtype.itemsize <= 2:
         return
     if images.dtype.kind != "f":
         raise InputError(f"an array of images must be uint8, uint16 or float in [0, 1]: got {images.dtype}.")

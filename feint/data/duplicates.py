@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from feint.data.preprocessing import grey, white_level
-from feint.data.reading import Pixels
+from feint.data.reading import Pixels, has_colour
 
 THUMBNAIL_SIDE = 16
 LEAST_CORRELATION = 0.9995
@@ -21,7 +21,7 @@ BLOCK = 512
 
 def pixel_hash(image: Pixels) -> str:
     """Return the sha256 over shape, depth and native pixels; a colour image with equal channels counts as grey."""
-    if image.ndim == 3 and (image == image[..., :1]).all():
+    if image.ndim == 3 and not has_colour(image):
         image = image[..., 0]
     digest = hashlib.sha256(f"{image.shape} {image.dtype.name}".encode())
     digest.update(np.ascontiguousarray(image).data)
@@ -29,15 +29,15 @@ def pixel_hash(image: Pixels) -> str:
 
 
 def thumbnail(image: Pixels) -> NDArray[np.float32]:
-    """Return the luma of an image averaged over a grid of 16 x 16 cells, float32 in [0, 1]."""
+    """Return the luma of an image shrunk to (16, 16) by overlapping averages (triangle filter), float32 in [0, 1]."""
     luma = grey(image)
     white = 255 if luma.dtype == np.uint8 else white_level(float(luma.max()))
     small = Image.fromarray(luma)
     factor = min(small.size) // (8 * THUMBNAIL_SIDE)
     if factor > 1:
         small = small.reduce(factor)
-    cells = small.convert("F").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
-    return np.asarray(cells) / np.float32(white)
+    cells = small.convert("F").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BILINEAR)
+    return (np.asarray(cells) / white).astype(np.float32)
 
 
 def groups_of_duplicates(hashes: Sequence[str]) -> list[list[int]]:
@@ -75,7 +75,8 @@ def near_duplicates(
         alike &= left_valid[start : start + BLOCK, None] & right_valid
         if others is None:
             alike &= np.arange(len(right)) > np.arange(start, start + len(alike))[:, None]
-        found.append(np.argwhere(alike) + [start, 0])
+        rows, columns = np.nonzero(alike)
+        found.append(np.column_stack([rows + start, columns]))
         count += len(found[-1])
         if count >= limit:
             break

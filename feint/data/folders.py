@@ -50,7 +50,7 @@ def images_of_folder(root: Path, *, role: Literal["normal", "unlabelled"]) -> Im
 
 
 def printable(name: str) -> str:
-    """Return a file name that can be written as UTF-8: bytes that are none show as \\xff."""
+    """Return a file name that can be written as UTF-8: bytes that are no UTF-8 show as hexadecimal escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

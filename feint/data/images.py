@@ -43,7 +43,7 @@ class ImageSet:
         return read_header(item) if isinstance(item, Path) else array_header(item)
 
     def read(self, i: int) -> Pixels:
-        """Return the pixels of image `i`, (h, w) or (h, w, 3), uint8, uint16 or float32; raises UnreadableImageError."""
+        """Return the pixels of image `i`, (h, w) or (h, w, 3), in native depth; raises UnreadableImageError."""
         item = self.items[i]
         return read_pixels(item) if isinstance(item, Path) else checked_pixels(item)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Literal
@@ -101,4 +102,4 @@ def _name_inside(text: str, manifest: Path) -> str:
     inside = manifest.parent.resolve()
     if not text or given.is_absolute() or given.drive or not target.resolve().is_relative_to(inside):
         raise InputError(f"{manifest} names {text!r}: paths must be relative to the manifest and stay in its folder.")
-    return given.as_posix()
+    return posixpath.normpath(given.as_posix())

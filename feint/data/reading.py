@@ -21,6 +21,7 @@ from feint.core.errors import InputError
 MEGAPIXEL_LIMIT = 100
 SMALLEST_SIDE = 8
 DEEPEST = 65535
+ROWS = 64
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 GREY_MODES = ("1", "L", "LA", "La")
 ORIENTATION_TAG = 0x0112
@@ -54,8 +55,7 @@ def read_header(path: Path) -> Header:
     """
     with _opened(path) as image:
         height, width = image.height, image.width
-        # Pillow itself turns TIFF images, and reports their turned size.
-        if image.format != "TIFF" and image.getexif().get(ORIENTATION_TAG) in {5, 6, 7, 8}:
+        if _turns(image):
             height, width = width, height
         return Header(height, width, image.mode, getattr(image, "n_frames", 1) if image.format != "MPO" else 1)
 
@@ -87,6 +87,12 @@ def is_deep(mode: str) -> bool:
     return mode.startswith(("I", "F")) or ";" in mode
 
 
+def has_colour(image: Pixels) -> bool:
+    """Tell whether the channels of an image differ anywhere; a few rows at a time, up to the first difference."""
+    rows = (image[start : start + ROWS] for start in range(0, len(image), ROWS))
+    return image.ndim == 3 and any((part != part[..., :1]).any() for part in rows)
+
+
 def checked_pixels(array: Pixels) -> Pixels:
     """Return `array` in one of the three native depths, values checked."""
     _check_size(array.shape[0], array.shape[1])
@@ -101,7 +107,7 @@ def checked_pixels(array: Pixels) -> Pixels:
         raise UnreadableImageError(
             f"holds pixels up to {high:g}, more than 16 bits; save it as 16 bit or float in [0, 1]"
         )
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.uint16)
+    return np.maximum(array, 0).astype(np.float32 if array.dtype.kind == "f" else np.uint16)
 
 
 def _native(image: Image.Image) -> Pixels:
@@ -111,8 +117,17 @@ def _native(image: Image.Image) -> Pixels:
     if image.has_transparency_data:
         paper = Image.new("RGBA", image.size, "white")
         paper.alpha_composite(image.convert("RGBA"))
-        return np.asarray(paper.convert(mode))
-    return np.asarray(image.convert(mode))
+        image = paper
+    return np.asarray(image if image.mode == mode else image.convert(mode))
+
+
+def _turns(image: Image.Image) -> bool:
+    """Tell whether decoding will swap height and width, as EXIF asks, and the header does not say so yet."""
+    if image.format == "TIFF":  # Pillow reports the size after turning
+        return False
+    if image.format == "PNG" and "exif" not in image.info:  # getexif would decode the whole image
+        return False
+    return image.getexif().get(ORIENTATION_TAG) in {5, 6, 7, 8}
 
 
 def _check_size(height: int, width: int) -> None:
@@ -145,7 +160,7 @@ class _Quiet:
         with self._lock:
             self._readers -= 1
             if self._readers == 0:
-                self._caught.__exit__()
+                self._caught.__exit__(None, None, None)
 
 
 _QUIET = _Quiet()

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from feint.core.errors import InputError
 from feint.data.arrays import images_of_array, read_array_file
 from feint.data.folders import SUFFIXES, images_of_folder, printable
@@ -41,7 +43,7 @@ def open_images(source: Source, *, role: Role) -> ImageSet:
         return source
     if isinstance(source, str | Path):
         return _open_path(Path(source), role)
-    if hasattr(source, "ndim"):
+    if isinstance(source, np.ndarray):
         return images_of_array(source, source="array")
     return _open_list([Path(each) for each in source])
 
@@ -69,7 +71,7 @@ def _open_path(path: Path, role: Role) -> ImageSet:
     if suffix in SUFFIXES:
         raise InputError(f"{path} is a single image: give the folder it lies in, or a list of files.")
     raise InputError(
-        f"{path} is a {suffix or 'nameless'} file: give a folder of images, a .csv or .parquet manifest, or a .npy array."
+        f"{path} is a {suffix or 'nameless'} file: give a folder, a .csv or .parquet manifest, or a .npy array."
     )
 
 

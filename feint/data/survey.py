@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from feint.core.errors import InputError
 from feint.data.images import ImageSet
 from feint.data.pools import in_order
-from feint.data.reading import GREY_MODES, Header, UnreadableImageError, is_deep
+from feint.data.reading import GREY_MODES, Header, UnreadableImageError, has_colour, is_deep
 from feint.records.run import Skipped
 
 COLOUR_SAMPLE = 32
@@ -78,7 +78,7 @@ def survey(images: ImageSet, *, workers: int = 1) -> Survey:
     )
 
 
-def refuse_empty(images: ImageSet, kept: Sequence[int], skipped: Sequence[Skipped]) -> None:
+def refuse_empty(images: ImageSet, kept: Sequence[object], skipped: Sequence[Skipped]) -> None:
     """Raise InputError, with the first reasons, when none of the images is usable."""
     if kept:
         return
@@ -105,11 +105,10 @@ def _any_colour(images: ImageSet, coloured: list[int]) -> bool:
     sample = np.linspace(0, len(coloured) - 1, min(len(coloured), COLOUR_SAMPLE)).astype(int)
     for k in sample:
         try:
-            pixels = images.read(coloured[k])
+            if has_colour(images.read(coloured[k])):
+                return True
         except UnreadableImageError:
             continue
-        if pixels.ndim == 3 and (pixels != pixels[..., :1]).any():
-            return True
     return False
 
 

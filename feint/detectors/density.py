@@ -1,4 +1,4 @@
-"""Gaussian densities on embeddings and, per position, on maps: how far is an image from the normal ones?"""
+"""Gaussian densities on embeddings and, per position, on maps: the distance of an image from the normal ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ class GaussianDensity(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return distances (n,) in standard deviations, higher = more anomalous, for embeddings (n, d)."""
         z = (embeddings.double() - self.centre) / self.spread
-        return (z @ self.whitener).norm(dim=1).float()
+        distances: Tensor = (z @ self.whitener).norm(dim=1)
+        return distances.float()
 
 
 @final
@@ -104,7 +105,7 @@ class PositionDensity(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return distances (n, h, w), higher = more anomalous, for maps (n, c, h, w)."""
-        distances = torch.bmm(self._positions(maps) - self.centre, self.whitener).norm(dim=2)
+        distances: Tensor = torch.bmm(self._positions(maps) - self.centre, self.whitener).norm(dim=2)
         return distances.T.reshape(len(maps), *maps.shape[2:])
 
 

@@ -1,7 +1,8 @@
-"""The detector of self-tuning: tell normal images from pseudo-anomalies, then measure how far an image is from normal."""
+"""The detector of self-tuning: normal images against pseudo-anomalies, then the distance from normal."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
@@ -27,9 +28,9 @@ CHUNK = 64
 class DiscriminatorScorer(Scorer):
     """Four scores from one encoder; `score` says which one `forward` returns.
 
-    logit: the head's logit of "pseudo-anomaly". gaussian: density of the last embedding. pooled: density of the
-    mean- and max-pooled maps of all stages. position: the largest distance over the positions of the second
-    stage's map. The anomaly map is that of the positions, whichever score is chosen.
+    logit: the head's logit of "pseudo-anomaly". gaussian: density of the last embedding. pooled: density of
+    mean, maximum and spread of the maps of all stages. position: the largest distance over the positions of the
+    second stage's map. The anomaly map is that of the positions, whichever score is chosen.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class DiscriminatorScorer(Scorer):
     def fit_densities(self, normals: Tensor) -> None:
         """Fit the three densities on clean normal images (n, c, h, w), uint8."""
         embeddings, features, positions = [], [], []
-        for chunk in normals.split(CHUNK):
+        for chunk in torch.split(normals, CHUNK):
             maps = self.classifier.encoder.maps(as_unit(chunk).to(self.gaussian.centre.device))
             embeddings.append(maps[-1].mean((2, 3)))
             features.append(pooled(maps))
@@ -76,6 +77,10 @@ class DiscriminatorScorer(Scorer):
         self.gaussian.fit(torch.cat(embeddings))
         self.pooled.fit(torch.cat(features))
         self.position.fit(torch.cat(positions))
+
+
+def _ignore(step: int, loss: float) -> None:
+    """Log nothing."""
 
 
 @final
@@ -123,7 +128,7 @@ class Discriminator(Detector):
         *,
         policy: Policy | None,
         seed: int,
-        log: Callable[[int, float], None] = lambda step, loss: None,
+        log: Callable[[int, float], None] = _ignore,
     ) -> DiscriminatorScorer:
         """Fit on normal images (n, c, h, w), uint8; `log(step, loss)` is called now and then.
 
@@ -154,11 +159,11 @@ class Discriminator(Detector):
             both = torch.cat([images, policy(images, generator=chance)]).to(self.device)
             loss = binary_cross_entropy_with_logits(scorer.classifier(both)[1], target)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
             if step % 20 == 0 or step == self.steps - 1:
                 value = float(loss.detach())
-                if value != value:
+                if not math.isfinite(value):
                     raise CollapseError(f"the training loss is not finite at step {step}: lower the learning rate.")
                 log(step, value)

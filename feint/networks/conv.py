@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import final
 
 import torch
@@ -35,7 +36,7 @@ class ConvEncoder(nn.Module):
                 nn.GroupNorm(GROUPS, after),
                 nn.ReLU(),
             )
-            for before, after in zip(sizes[:-1], sizes[1:], strict=True)
+            for before, after in pairwise(sizes)
         )
         self.embedding_size = sizes[-1]
 
@@ -81,5 +82,8 @@ def multiplications(channels: int, size: tuple[int, int], *, width: int, depth: 
 
 
 def pooled(maps: list[Tensor]) -> Tensor:
-    """Return the mean and the maximum of every map, side by side: (n, 2 sum of c_i)."""
-    return torch.cat([torch.cat([m.mean((2, 3)), m.amax((2, 3))], dim=1) for m in maps], dim=1)
+    """Return the mean, the maximum and the standard deviation of every map, side by side: (n, 3 sum of c_i)."""
+    statistics = [
+        torch.cat([m.mean((2, 3)), m.amax((2, 3)), torch.var(m, dim=(2, 3), correction=0).sqrt()], dim=1) for m in maps
+    ]
+    return torch.cat(statistics, dim=1)

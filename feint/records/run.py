@@ -65,13 +65,22 @@ class PreprocessingRecord(Record):
     white: int = Field(description="input value that maps to 1.0: 255, or the bit depth's maximum for 16-bit images")
 
 
+class ScreenedRecord(Record):
+    """One start that a short training tried, to find those worth tuning."""
+
+    augmentation: str
+    start: dict[str, float]
+    two_sample_auroc: float = Field(description="of the pooled score; mean over rotations")
+    kept: bool
+
+
 class StartRecord(Record):
     """One start of the tuner, from its first magnitudes to its last."""
 
     job: str
     augmentation: str
     start: dict[str, float]
-    end: dict[str, float]
+    end: dict[str, float] = Field(description="the mean over the last quarter of the path")
     steps: list[int]
     trajectory: dict[str, list[float]] = Field(description="magnitude -> natural value at each of `steps`")
     validation_loss: list[float] = Field(description="mean-distance loss at each of `steps`")
@@ -86,7 +95,9 @@ class CandidateRecord(Record):
 
     id: str
     augmentation: str = Field(description="'none' = the same score on the untrained encoder")
-    origin: Literal["tuned", "dynamic", "none"] = Field(description="tuned magnitudes, random ones, or no training")
+    origin: Literal["tuned", "start", "dynamic", "none"] = Field(
+        description="tuned magnitudes, those of a start, random ones, or no training"
+    )
     magnitudes: dict[str, tuple[float, float]] = Field(description="name -> (low, high) drawn from; equal when static")
     size: tuple[int, int] = Field(description="height, width in pixels")
     score: str
@@ -154,6 +165,7 @@ class RunRecord(Record):
     settings: dict[str, object]
     data: DataRecord
     preprocessing: PreprocessingRecord
+    screened: list[ScreenedRecord]
     starts: list[StartRecord]
     candidates: list[CandidateRecord]
     choice: ChoiceRecord

@@ -17,7 +17,12 @@ SCORES = {
     "pooled": "distance at several depths",
     "position": "distance place by place",
 }
-ORIGINS = {"tuned": "tuned to your images", "dynamic": "random strength", "none": "untrained"}
+ORIGINS = {
+    "tuned": "tuned to your images",
+    "start": "fixed strength, screened",
+    "dynamic": "random strength",
+    "none": "untrained",
+}
 VERDICTS = {
     "augmentation": "Recommended",
     "none": "No pseudo-anomalies recommended",

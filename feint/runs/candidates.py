@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from feint.augmentations import AUGMENTATIONS
 from feint.core.augmentation import Augmentation, Magnitude
-from feint.core.streams import seed_of
+from feint.core.streams import numpy_stream
 from feint.detectors import Discriminator
 from feint.networks.conv import multiplications
 from feint.records.run import StartRecord
-from feint.runs.jobs import Making, TrainingJob, TuningJob, nuisance_policies
+from feint.runs.choosing import DEFAULT_SCORE, Row
+from feint.runs.jobs import Making, Range, TrainingJob, TuningJob, nuisance_policies
 from feint.runs.preparing import Prepared
 from feint.runs.settings import Budget, Round, TuneSettings
 from feint.tuning.selftuning import SelfTuner
@@ -22,29 +24,62 @@ SAME = 0.1
 SECOND_ORDER_STEPS = 6
 
 
-def tuning_jobs(data: Prepared, settings: TuneSettings, budget: Budget, *, rotation: int) -> list[TuningJob]:
-    """Return one job for each start of each augmentation that can be tuned."""
+def screening_jobs(data: Prepared, settings: TuneSettings, budget: Budget, *, rotation: int) -> list[TrainingJob]:
+    """Return a short training at every start of every augmentation that can be tuned."""
+    return [
+        training_job(
+            data,
+            settings,
+            Making(augmentation=name, ranges=static(start)),
+            name=f"{name}-screen{k}",
+            level=budget.screening,
+            rotation=rotation,
+        )
+        for name in settings.augmentations
+        for k, start in enumerate(AUGMENTATIONS[name].starts)
+    ]
+
+
+def static(magnitudes: dict[str, float]) -> Range:
+    """Return the ranges that hold these magnitudes alone."""
+    return {name: (value, value) for name, value in magnitudes.items()}
+
+
+def kept_starts(rows: list[Row], kept: int, *, rotation: int) -> dict[str, list[dict[str, float]]]:
+    """Return the best starts of each augmentation in one rotation, by the two-sample AUROC of the pooled score."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for row in sorted(rows, key=lambda row: -row.two_sample_auroc(rotation)):
+        if row.score == DEFAULT_SCORE and len(found.setdefault(row.making.augmentation, [])) < kept:
+            found[row.making.augmentation].append({name: low for name, (low, _) in row.making.ranges.items()})
+    return found
+
+
+def tuning_jobs(
+    data: Prepared, settings: TuneSettings, budget: Budget, starts: dict[str, list[dict[str, float]]], *, rotation: int
+) -> list[TuningJob]:
+    """Return one job for each start that was kept."""
     tuner = SelfTuner(
         warm_start=budget.warm_start,
         updates=budget.updates,
         nuisances=nuisance_policies(settings.nuisances),
         device=settings.device,
     )
+    px = budget.screening.px
     return [
         TuningJob(
             id=f"tune-{rotation}-{name}-{k}",
-            normal=data.normal[budget.tuning_px],
-            unlabelled=data.unlabelled[budget.tuning_px],
+            normal=data.normal[px],
+            unlabelled=data.unlabelled[px],
             training=data.rotations[rotation].training,
             pool=data.pool,
             augmentation=name,
             start=start,
             tuner=tuner,
             seed=settings.seed,
-            cost=_tuning_cost(tuner, data, budget.tuning_px),
+            cost=_tuning_cost(tuner, data, px),
         )
-        for name in settings.augmentations
-        for k, start in enumerate(AUGMENTATIONS[name].starts)
+        for name, each in starts.items()
+        for k, start in enumerate(each)
     ]
 
 
@@ -70,25 +105,25 @@ def start_record(job: TuningJob, jobs: Path, logs: Path) -> StartRecord:
 def makings(settings: TuneSettings, starts: list[StartRecord]) -> dict[str, Making]:
     """Return how the pseudo-anomalies of each candidate are made, by its name.
 
-    `none`; each regime of each augmentation with random magnitudes; each start of the tuner that did not fail, at
-    the magnitudes where it ended, but for those that ended where another did.
+    `none`; each regime of each augmentation with random magnitudes; each start of the tuner at the magnitudes where
+    it began and, if it did not fail, where it ended, but for those that lie where another does.
     """
     found = {"none": Making(augmentation="none", ranges={})}
     for name in settings.augmentations:
         augmentation = AUGMENTATIONS[name]
         whole = {m.name: (m.low, m.high) for m in augmentation.magnitudes}
-        for k, regime in enumerate(augmentation.regimes):
-            found[f"{name}-random{'' if len(augmentation.regimes) == 1 else k + 1}"] = Making(
-                augmentation=name, ranges=whole | regime
-            )
-        ends: list[StartRecord] = []
-        for start in starts:
-            if start.augmentation != name or start.status != "ok":
-                continue
-            if all(distance(augmentation, start.end, other.end) > SAME for other in ends):
-                ends.append(start)
-                static = {magnitude: (value, value) for magnitude, value in start.end.items()}
-                found[f"{name}-tuned{len(ends)}"] = Making(augmentation=name, ranges=static)
+        for k, regime in enumerate(augmentation.regimes, start=1):
+            found[f"{name}-random{k}"] = Making(augmentation=name, ranges=whole | regime)
+        places: list[dict[str, float]] = []
+        own = [start for start in starts if start.augmentation == name]
+        for kind, ends in (
+            ("start", [start.start for start in own]),
+            ("tuned", [start.end for start in own if start.status == "ok"]),
+        ):
+            for k, end in enumerate(ends, start=1):
+                if all(distance(augmentation, end, other) > SAME for other in places):
+                    places.append(end)
+                    found[f"{name}-{kind}{k}"] = Making(augmentation=name, ranges=static(end))
     return found
 
 
@@ -115,7 +150,7 @@ def training_job(
         unlabelled=data.unlabelled[level.px],
         training=roles.training,
         held_out=roles.selection,
-        pool=np.arange(len(data.unlabelled_names)),
+        pool=data.pool,
         making=making,
         detector=_detector(settings, level),
         seed=settings.seed,
@@ -123,27 +158,53 @@ def training_job(
     )
 
 
-def audit_jobs(data: Prepared, settings: TuneSettings, chosen: TrainingJob) -> list[TrainingJob]:
-    """Return trainings of the chosen recipe that leave each half of the training images out once."""
-    roles = data.rotations[0]
-    order = np.random.default_rng(seed_of(settings.seed, "audit")).permutation(roles.training)
-    halves = [np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])]
-    rest = np.concatenate([roles.selection, roles.calibration])
+def final_jobs(data: Prepared, chosen: list[TrainingJob], *, steps: int) -> list[TrainingJob]:
+    """Return the trainings of the chosen recipes on all normal images but those of calibration."""
+    everything = np.arange(len(data.unlabelled_names))
     return [
-        TrainingJob(
+        replace(
+            job,
+            id=f"final-{r}",
+            training=np.sort(np.concatenate([roles.training, roles.selection])),
+            held_out=np.empty(0, dtype=np.int64),
+            pool=everything,
+            detector=replace(job.detector, steps=steps),
+            cost=job.cost * steps / job.detector.steps,
+        )
+        for r, (job, roles) in enumerate(zip(chosen, data.rotations, strict=True))
+    ]
+
+
+def audit_jobs(data: Prepared, settings: TuneSettings, final: TrainingJob) -> list[TrainingJob]:
+    """Return trainings of the final recipe that leave each half of its training images out once."""
+    order = numpy_stream(settings.seed, "audit").permutation(final.training)
+    halves = [np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])]
+    return [
+        replace(
+            final,
             id=f"audit-{k}",
-            normal=chosen.normal,
-            unlabelled=chosen.unlabelled,
-            training=np.sort(np.concatenate([halves[1 - k], rest])),
+            training=np.sort(np.concatenate([halves[1 - k], data.rotations[0].calibration])),
             held_out=halves[k],
             pool=np.empty(0, dtype=np.int64),
-            making=chosen.making,
-            detector=chosen.detector,
-            seed=settings.seed,
-            cost=chosen.cost,
         )
         for k in range(2)
     ]
+
+
+def expected_costs(data: Prepared, settings: TuneSettings, budget: Budget) -> list[float]:
+    """Return the costs of all jobs to come, as if every start that is kept led to two candidates."""
+    tunable = [name for name in settings.augmentations if AUGMENTATIONS[name].starts]
+    tuner = SelfTuner(warm_start=budget.warm_start, updates=budget.updates)
+    regimes = sum(len(AUGMENTATIONS[name].regimes) for name in settings.augmentations)
+    candidates = 1 + regimes + 2 * budget.kept * len(tunable)
+    costs: list[float] = []
+    for r in range(len(data.rotations)):
+        costs += [job.cost for job in screening_jobs(data, settings, budget, rotation=r)]
+        costs += [_tuning_cost(tuner, data, budget.screening.px)] * (budget.kept * len(tunable))
+        for k, level in enumerate(budget.rounds):
+            costs += [_training_cost(data, level, trained=True)] * (budget.finalists if k else candidates)
+    final = replace(budget.rounds[-1], steps=budget.final_steps)
+    return costs + [_training_cost(data, final, trained=True)] * max(3, len(data.rotations))
 
 
 def _training_cost(data: Prepared, level: Round, *, trained: bool) -> float:

@@ -6,63 +6,82 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 
-from feint.runs.jobs import Job, execute
+import numpy as np
+import torch
+
+from feint.core.streams import stream
+from feint.detectors.discriminator import ScoreName
+from feint.runs.jobs import Job, Pixels, TrainingJob, execute, judge_rows, map_rows
 from feint.runs.progress import Monitor
 from feint.runs.workspace import Workspace
 
 POLL = 0.5
 
 
-def carry_out(jobs: Sequence[Job], *, backend: Executor, space: Workspace, monitor: Monitor) -> None:
-    """Run every job that has not left its file yet, largest first.
+class Crew:
+    """Who does the work of a run, where, and who is told."""
 
-    Raises: the first job's error once all others have finished, so that a failure loses no other work.
-    """
-    total = float(sum(job.cost for job in jobs))
-    waiting = [job for job in jobs if not job.done(space.jobs)]
-    finished = total - sum(job.cost for job in waiting)
-    monitor.advance(finished, total)
-    order = sorted(waiting, key=lambda job: -job.cost)
-    running = {backend.submit(execute, job, space.jobs, space.logs): job for job in order}
-    first: BaseException | None = None
-    while running:
-        done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
-        for future in done:
-            finished += running.pop(future).cost
-            first = first or future.exception()
-        monitor.advance(finished + sum(_begun(job, space) for job in running.values()), total)
-    if first is not None:
-        raise first
+    def __init__(self, backend: Executor, space: Workspace, monitor: Monitor) -> None:
+        self.backend, self.space, self.monitor = backend, space, monitor
+
+    def carry_out(self, jobs: Sequence[Job]) -> None:
+        """Run every job that has not left its file yet, largest first.
+
+        Raises: the first job's error once all others have finished, so that a failure loses no other work.
+        """
+        total = float(sum(job.cost for job in jobs))
+        waiting = [job for job in jobs if not job.done(self.space.jobs)]
+        finished = total - sum(job.cost for job in waiting)
+        self.monitor.advance(finished, total)
+        running = {
+            self.backend.submit(execute, job, self.space.jobs, self.space.logs): job
+            for job in sorted(waiting, key=lambda job: -job.cost)
+        }
+        first: BaseException | None = None
+        while running:
+            done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                finished += running.pop(future).cost
+                first = first or future.exception()
+            self.monitor.advance(finished + sum(self._begun(job) for job in running.values()), total)
+        if first is not None:
+            raise first
+
+    def scores(self, job: TrainingJob, score: ScoreName, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
+        """Return one score of a finished training for the rows of each request."""
+        return self.backend.submit(judge_rows, job, self.space.jobs, score=score, requests=requests).result()
+
+    def maps(self, job: TrainingJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
+        """Return the anomaly maps of a finished training for the rows of each request."""
+        return self.backend.submit(map_rows, job, self.space.jobs, requests=requests).result()
+
+    def _begun(self, job: Job) -> float:
+        """Return how much of a running job's cost is spent, from the lines it has logged."""
+        log = self.space.logs / f"{job.id}.jsonl"
+        if not job.ticks or not log.exists():
+            return 0.0
+        with log.open("rb") as file:
+            return job.cost * min(1.0, sum(1 for _ in file) / job.ticks)
 
 
-def _begun(job: Job, space: Workspace) -> float:
-    """Return how much of a running job's cost is spent, from the lines it has logged."""
-    log = space.logs / f"{job.id}.jsonl"
-    if not job.ticks or not log.exists():
-        return 0.0
-    with log.open("rb") as file:
-        return job.cost * min(1.0, sum(1 for _ in file) / job.ticks)
-
-
-def estimate_seconds(jobs: Sequence[Job], *, workers: int, second_per_cost: float) -> float:
-    """Return about how long the jobs take on so many workers."""
-    costs = sorted((job.cost for job in jobs), reverse=True)
+def estimate_seconds(costs: Sequence[float], *, workers: int, second_per_cost: float) -> float:
+    """Return about how long jobs of these costs take on so many workers."""
     ends = [0.0] * workers
-    for cost in costs:
+    for cost in sorted(costs, reverse=True):
         ends[ends.index(min(ends))] += cost
     return max(ends) * second_per_cost
 
 
 def measure_speed() -> float:
-    """Return the seconds that a unit of cost (10^9 multiplications of a convolution, both ways) takes on one thread."""
-    import torch
+    """Return the seconds that a unit of cost takes in this process: 10^9 multiplications of a training step."""
+    from feint.networks.conv import Classifier, multiplications
 
-    layer = torch.nn.Conv2d(32, 32, 3, padding=1)
-    images = torch.zeros(32, 32, 32, 32)
+    images = torch.rand(64, 1, 40, 40, generator=stream(0, "speed"))
+    with torch.random.fork_rng(devices=[]):
+        network = Classifier(1)
     best = float("inf")
     for _ in range(4):
         begun = time.perf_counter()
-        layer(images).sum().backward()
+        torch.autograd.backward(network(images)[1].sum())
         best = min(best, time.perf_counter() - begun)
-    return best / (32 * 32 * 32 * 9 * 32 * 32 * 3 / 1e9)
-
+    return best / (64 * 3 * multiplications(1, (40, 40), width=16) / 1e9)

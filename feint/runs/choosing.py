@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from feint.detectors.discriminator import SCORES, ScoreName
 from feint.metrics.guards import guard_scores
-from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
+from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess, two_sample_auroc
 from feint.records.run import CandidateRecord, ChoiceRecord, Estimate
-from feint.runs.jobs import Making, TrainingJob
+from feint.runs.jobs import Making, Trained, TrainingJob
 from feint.stats.paired_bootstrap import Comparison, compare
 from feint.stats.resampling import Interval
 
 DRAWS = 1000
+ORIGINS: dict[str, Literal["none", "tuned", "start", "dynamic"]] = {
+    "none": "none",
+    "-tuned": "tuned",
+    "-start": "start",
+    "-random": "dynamic",
+}
 DEFAULT_SCORE: ScoreName = "pooled"
 
 
@@ -35,7 +42,14 @@ class Row:
 
     @property
     def making(self) -> Making:
+        """How the pseudo-anomalies were made, in the first rotation."""
         return self.jobs[0].making
+
+    def two_sample_auroc(self, rotation: int) -> float:
+        """Return the criterion in one rotation; 0.5 where the scores are unsound."""
+        if _unsound(self):
+            return 0.5
+        return two_sample_auroc(self.unlabelled[rotation], self.held_out[rotation])
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,9 @@ def _unsound(row: Row) -> str:
     return ""
 
 
-def candidate_records(choice: Choice, failed: dict[str, str], sizes: dict[str, tuple[int, int]]) -> list[CandidateRecord]:
+def candidate_records(
+    choice: Choice, failed: dict[str, str], sizes: dict[str, tuple[int, int]]
+) -> list[CandidateRecord]:
     """Return the table of candidates, best first; `failed` are makings that were never trained, with the reason."""
     order = np.argsort(-choice.comparison.values, kind="stable")
     found = [_record(choice, int(c), sizes) for c in order]
@@ -117,12 +133,11 @@ def _record(choice: Choice, c: int, sizes: dict[str, tuple[int, int]]) -> Candid
     row = choice.rows[c]
     estimate = _estimate(choice.comparison.estimate(c))
     ranges = row.making.ranges
-    static = all(low == high for low, high in ranges.values())
     held_out = [np.asarray(h) for h in row.held_out]
     return CandidateRecord(
         id=row.id,
         augmentation=row.making.augmentation,
-        origin="none" if row.making.augmentation == "none" else "tuned" if static else "dynamic",
+        origin=next(origin for kind, origin in ORIGINS.items() if kind in row.name),
         magnitudes=ranges,
         size=sizes[row.jobs[0].id],
         score=row.score,
@@ -169,14 +184,17 @@ def _sentence(verdict: str, row: Row, advantage: Estimate | None) -> str:
     name = row.making.augmentation
     if advantage is None:
         return f"Only one kind of candidate was there to compare; {name} is used."
-    numbers = f"{advantage.value:+.3f} in the two-sample AUROC, 95 % interval {advantage.low:+.3f} to {advantage.high:+.3f}"
+    numbers = (
+        f"{advantage.value:+.3f} in the two-sample AUROC, 95 % interval {advantage.low:+.3f} to {advantage.high:+.3f}"
+    )
     if verdict == "augmentation":
         return f"Training with {name} fits these images better than no training: {numbers}."
     if verdict == "none":
-        return f"No augmentation tried fits these images: the untrained encoder is better ({numbers} for the best augmentation)."
+        return f"No augmentation tried fits these images: the untrained encoder beats the best of them ({numbers})."
+    used = name if name != "none" else "no augmentation"
     return (
         f"The best augmentation and the untrained encoder cannot be told apart on these images ({numbers}); "
-        f"{name if name != 'none' else 'no augmentation'} is used because it scored highest, without evidence that it is better."
+        f"{used} is used because it scored highest, without evidence that it is better."
     )
 
 
@@ -184,15 +202,15 @@ def _estimate(interval: Interval) -> Estimate:
     return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
 
-def rows_of(name: str, jobs: tuple[TrainingJob, ...], scores: list[tuple[dict, dict]], pool: np.ndarray) -> list[Row]:
-    """Return one row per score of a training; `scores` holds (held out, unlabelled) per rotation."""
+def rows_of(name: str, jobs: tuple[TrainingJob, ...], found: list[Trained]) -> list[Row]:
+    """Return one row per score of a training, from what it left behind in each rotation."""
     return [
         Row(
             name=name,
             jobs=jobs,
             score=score,
-            held_out=tuple(held_out[score] for held_out, _ in scores),
-            unlabelled=tuple(unlabelled[score][pool] for _, unlabelled in scores),
+            held_out=tuple(each.held_out[score] for each in found),
+            unlabelled=tuple(each.unlabelled[score] for each in found),
         )
         for score in SCORES
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from feint.core.errors import InputError
 from feint.data.labels import match, read_labels
 from feint.records.evaluation import EvaluationRecord
 from feint.records.run import Estimate
@@ -26,11 +27,19 @@ def evaluate_run(run: Run, labels: str | Path, *, monitor: Monitor | None = None
     """
     opened = read_labels(labels)
     table = run.scores
-    known = set(table.path)
-    if opened.folder is not None and not known & set(opened.names):
+    try:
+        truth = match(opened, tuple(table.path))
+    except InputError:
+        if opened.folder is None:
+            raise
+        truth = None
+    if opened.folder is not None and (truth is None or len(truth.rows) < len(opened.names)):
         table = score_images(run, opened.folder, monitor=monitor or Silent()).table
-    truth = match(opened, tuple(table.path))
-    found = bootstrap_metrics(truth.labels, table.score.to_numpy()[truth.rows], table.flagged.to_numpy()[truth.rows], seed=0)
+        truth = match(opened, tuple(table.path))
+    assert truth is not None
+    found = bootstrap_metrics(
+        truth.labels, table.score.to_numpy()[truth.rows], table.flagged.to_numpy()[truth.rows], seed=0
+    )
     store = run.path / FILE
     reads = json.loads(store.read_text(encoding="utf-8"))["label_reads"] if store.exists() else 0
     record = EvaluationRecord(

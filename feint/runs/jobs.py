@@ -34,7 +34,8 @@ class Pixels:
 
     def open(self) -> np.ndarray:
         """Return the images, mapped: only what is read comes into memory."""
-        return np.load(self.path, mmap_mode="r")
+        images: np.ndarray = np.load(self.path, mmap_mode="r")
+        return images
 
     def rows(self, chosen: np.ndarray) -> Tensor:
         """Return the chosen images, copied into memory."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -11,17 +11,15 @@ from feint.calibration.conformal import leave_one_out_p_values, realised_rate, s
 from feint.calibration.decision import too_many_flagged
 from feint.calibration.discoveries import power_warning
 from feint.records.run import CalibrationRecord, FoundRecord, WarningRecord
-from feint.runs.candidates import audit_jobs
-from feint.runs.carrying_out import carry_out
+from feint.runs.carrying_out import Crew
 from feint.runs.choosing import Choice
-from feint.runs.jobs import judge_rows, load_trained, map_rows
+from feint.runs.jobs import TrainingJob, load_trained
 from feint.runs.model import Member, Model, standardise
 from feint.runs.preparing import Prepared
-from feint.runs.progress import Monitor
 from feint.runs.settings import DEFAULT_RATE, TuneSettings
-from feint.runs.workspace import Workspace
 
 SIGNIFICANT = 0.05
+MAPPED = 64
 
 
 @dataclass(frozen=True)
@@ -44,35 +42,24 @@ class Verdict:
     warnings: list[WarningRecord]
 
 
-def calibrate(
-    data: Prepared, settings: TuneSettings, choice: Choice, *, backend: Executor, space: Workspace
-) -> Verdict:
-    """Open the calibration normals, once, and judge every unlabelled image with the chosen detector."""
-    everything = np.arange(len(data.unlabelled_names))
-    members, scores, mapped = [], [], []
-    for r, row in enumerate(choice.per_rotation):
-        job, roles = row.jobs[r], data.rotations[r]
-        requests = [(job.normal, roles.calibration), (job.unlabelled, everything)]
-        calibration, unlabelled = backend.submit(judge_rows, job, space.jobs, score=row.score, requests=requests).result()
-        mapped.append(backend.submit(map_rows, job, space.jobs, requests=[(job.normal, roles.calibration[:64])]).result()[0])
-        scorer = load_trained(job, space.jobs).scorer
-        scorer.score = row.score
-        preprocessing = data.preprocessing[_px(data, job.normal.path.name)]
-        members.append(Member(scorer, calibration.astype(np.float64), row.jobs[r].making, preprocessing))
-        scores.append(unlabelled)
+def judge(data: Prepared, settings: TuneSettings, choice: Choice, finals: list[TrainingJob], crew: Crew) -> Verdict:
+    """Open the calibration normals, once, and judge every unlabelled image with the final detector."""
+    members, scores, maps = [], [], []
+    for row, job, roles in zip(choice.per_rotation, finals, data.rotations, strict=True):
+        (calibration,) = crew.scores(job, row.score, [(job.normal, roles.calibration)])
+        maps += crew.maps(job, [(job.normal, roles.calibration[:MAPPED])])
+        trained = load_trained(job, crew.space.jobs)
+        trained.scorer.score = row.score
+        scores.append(trained.unlabelled[row.score])
+        preprocessing = data.preprocessing[data.px_of(job.normal)]
+        members.append(Member(trained.scorer, calibration.astype(np.float64), job.making, preprocessing))
     n = sum(len(each.calibration) for each in members)
-    rate, warnings = _rate(settings, n, len(everything))
-    mode = "fdr" if settings.fdr else "false_alarm_rate"
-    model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=_map_scale(mapped))
-    judged = Judged(*model.judge(scores))
-    judged = _known_normals(judged, data)
-    return Verdict(
-        model, judged, _calibration_record(model, settings, n), _found(judged, model, n, len(data.twins)), warnings
-    )
-
-
-def _px(data: Prepared, name: str) -> int:
-    return next(px for px, pixels in data.normal.items() if pixels.path.name == name)
+    rate, warnings = _rate(settings, n, len(data.unlabelled_names))
+    mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"
+    model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=_map_scale(maps))
+    judged = _known_normals(Judged(*model.judge(scores)), data)
+    calibration_record = _calibration_record(model, settings, n)
+    return Verdict(model, judged, calibration_record, _found(judged, model, n, len(data.twins)), warnings)
 
 
 def _rate(settings: TuneSettings, n: int, unlabelled: int) -> tuple[float, list[WarningRecord]]:
@@ -86,14 +73,14 @@ def _rate(settings: TuneSettings, n: int, unlabelled: int) -> tuple[float, list[
         return DEFAULT_RATE, []
     rate = smallest_rate(n)
     message = (
-        f"{n} calibration normals cannot support a false-alarm rate of {DEFAULT_RATE:.0%}: "
-        f"{rate:.1%} is used, the smallest they support."
+        f"{n} calibration normals cannot support a false-alarm rate of {_percent(DEFAULT_RATE)}: "
+        f"{_percent(rate)} is used, the smallest they support."
     )
     return rate, [WarningRecord(code="rate-fell-back", message=message)]
 
 
 def _map_scale(maps: list[np.ndarray]) -> tuple[float, float]:
-    """Return the map values of ordinary and of clearly unusual positions: the median of normal maps, and a far quantile."""
+    """Return the map values of ordinary and of clearly unusual positions, from the maps of normal images."""
     values = np.concatenate([each.ravel() for each in maps])
     low, high = np.quantile(values, [0.5, 0.999])
     return float(low), float(max(high * 1.25, low + 1e-6))
@@ -111,16 +98,15 @@ def _calibration_record(model: Model, settings: TuneSettings, n: int) -> Calibra
     asked = settings.fdr or settings.false_alarm_rate or DEFAULT_RATE
     single = len(model.members) == 1
     if model.mode == "fdr":
-        guarantee = f"On average at most {model.rate:.1%} of the flagged images are normal."
+        guarantee = f"On average at most {model.rate:.2g} of the flagged images are normal."
         realised = (0.0, 0.0)
         line = None
     else:
         realised = realised_rate(n, model.rate)
         line = threshold(model.members[0].calibration, model.rate) if single else None
-        guarantee = f"On average over calibration sets, at most {model.rate:.2g} of the normal images are flagged"
         guarantee = (
-            f"At most {model.rate:.1%} of normal images are flagged, on average over calibration sets; with these {n}, "
-            f"between {realised[0]:.1%} and {realised[1]:.1%} in nine of ten cases."
+            f"At most {_percent(model.rate)} of normal images are flagged, on average over calibration sets; with "
+            f"these {n}, between {_percent(realised[0])} and {_percent(realised[1])} in nine of ten cases."
         )
         if not single:
             guarantee += " With cross-fitting the proven bound is twice that rate."
@@ -158,37 +144,26 @@ def _found(judged: Judged, model: Model, n: int, known: int) -> FoundRecord:
     )  # fmt: skip
 
 
-def audit(
-    data: Prepared,
-    settings: TuneSettings,
-    choice: Choice,
-    model: Model,
-    *,
-    backend: Executor,
-    space: Workspace,
-    monitor: Monitor,
-) -> Judged:
+def audit(data: Prepared, choice: Choice, model: Model, audits: list[TrainingJob], crew: Crew) -> Judged:
     """Return every normal image's score by a detector that was not trained on it, its rank among its kind, its flag.
 
     Images scored by the same detector are ranked among themselves; their scores are brought to one scale by the
     quartiles of each group.
     """
-    groups: list[tuple[np.ndarray, np.ndarray]] = []
-    for r, row in enumerate(choice.per_rotation):
-        groups.append((data.rotations[r].calibration, model.members[r].calibration))
-    if len(data.rotations) == 1:
-        row = choice.per_rotation[0]
-        groups.append((data.rotations[0].selection, row.held_out[0]))
-        jobs = audit_jobs(data, settings, row.jobs[0])
-        carry_out(jobs, backend=backend, space=space, monitor=monitor)
-        groups += [(job.held_out, load_trained(job, space.jobs).held_out[row.score]) for job in jobs]
+    groups = [
+        (roles.calibration, member.calibration) for roles, member in zip(data.rotations, model.members, strict=True)
+    ]
+    score = choice.per_rotation[0].score
+    groups += [(job.held_out, load_trained(job, crew.space.jobs).held_out[score]) for job in audits]
     n = len(data.normal_names)
     scores, p = np.zeros(n), np.ones(n)
     low, middle, high = np.quantile(model.calibration_scores, [0.25, 0.5, 0.75])
     for rows, found in groups:
-        if not len(rows):
-            continue
         scores[rows] = middle + (high - low) * standardise(np.asarray(found, dtype=np.float64), found)
         p[rows] = leave_one_out_p_values(found) if len(rows) > 1 else 1.0
     rate = model.rate if model.mode == "false_alarm_rate" else DEFAULT_RATE
     return Judged(scores, p, p <= rate)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.2g} %"

@@ -152,7 +152,9 @@ class Model:
         manifest = _read_manifest(folder / MANIFEST)
         weights = folder / WEIGHTS
         if not weights.is_file():
-            raise IntegrityError(f"{weights} is missing: the run is not complete. Copy the whole folder, or tune again.")
+            raise IntegrityError(
+                f"{weights} is missing: the run is not complete. Copy the whole folder, or tune again."
+            )
         found = _sha256(weights)
         if found != manifest.sha256:
             raise IntegrityError(
@@ -170,7 +172,8 @@ class Model:
 def standardise(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return scores in units of the reference's quartile distance from its median."""
     low, middle, high = np.quantile(reference, [0.25, 0.5, 0.75])
-    return (scores - middle) / max(float(high - low), 1e-12)
+    standardised: np.ndarray = (scores - middle) / max(float(high - low), 1e-12)
+    return standardised
 
 
 def _rebuild(k: int, manifest: MemberManifest, tensors: dict[str, torch.Tensor]) -> Member:

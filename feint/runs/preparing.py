@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +45,13 @@ class Prepared:
         """Return height and width of the images at `px`."""
         return self.preprocessing[px].height, self.preprocessing[px].width
 
+    def px_of(self, pixels: Pixels) -> int:
+        """Return the px at which these normal images were decoded."""
+        return next(px for px, each in self.normal.items() if each == pixels)
+
     @property
     def channels(self) -> int:
+        """1 for grey images, 3 for colour."""
         return next(iter(self.preprocessing.values())).channels
 
 
@@ -71,16 +77,16 @@ def prepare(
     surveys = {role: survey(images, workers=workers) for role, images in sets.items()}
     planned = {px: plan_preprocessing(surveys["normal"], image_size=px) for px in sizes}
     total = sum(len(images) for images in sets.values())
-    decoded = {
-        role: decode(
+    decoded: dict[str, Decoded] = {}
+    for role, images in sets.items():
+        before = sum(len(sets[each]) for each in decoded)
+        decoded[role] = decode(
             images,
             list(planned.values()),
             workers=workers,
-            progress=lambda done, before=before: monitor.advance(before + done, total),
+            progress=partial(_count, monitor, before, total),
             out=_Allocator(space, role, sizes),
         )
-        for (role, images), before in zip(sets.items(), (0, len(sets["normal"])), strict=True)
-    }
     _refuse(decoded["normal"], needed)
     groups = _groups(decoded["normal"])
     rotations = divide(groups, needed=needed, seed=seed)
@@ -112,6 +118,10 @@ def prepare(
     )
 
 
+def _count(monitor: Monitor, before: int, total: int, done: int) -> None:
+    monitor.advance(before + done, total)
+
+
 class _Allocator:
     """Gives `decode` one file per size, in order."""
 
@@ -126,7 +136,7 @@ def _refuse(normal: Decoded, needed: int) -> None:
     n = len(normal.names)
     if n < MINIMUM:
         raise InputError(
-            f"{n} readable normal images are too few: at least {MINIMUM} are needed to train, to choose and to calibrate. "
+            f"{n} readable normal images are too few: {MINIMUM} are needed to train, to choose and to calibrate. "
             + (
                 f"{len(normal.skipped)} more could not be read, the first because: {normal.skipped[0].reason}. "
                 if normal.skipped
@@ -178,7 +188,8 @@ def _warnings(
     found = []
     for role, record in records.items():
         if record.skipped:
-            message = f"{len(record.skipped)} {role} images were left out, e.g. {record.skipped[0].path}: {record.skipped[0].reason}."
+            first = record.skipped[0]
+            message = f"{len(record.skipped)} {role} images were left out, e.g. {first.path}: {first.reason}."
             found.append(WarningRecord(code="skipped", message=message))
         if record.duplicates:
             extra = sum(len(group) - 1 for group in record.duplicates)

@@ -30,8 +30,14 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "run.json").is_file():
-            hint = f" An unfinished one lies in {self.path}.partial: finish it with --resume." if Path(f"{self.path}.partial").exists() else ""
-            raise InputError(f"{self.path} is not a run: it has no run.json. Give the folder that feint tune wrote.{hint}")
+            hint = (
+                f" An unfinished one lies in {self.path}.partial: finish it with --resume."
+                if Path(f"{self.path}.partial").exists()
+                else ""
+            )
+            raise InputError(
+                f"{self.path} is not a run: it has no run.json. Give the folder that feint tune wrote.{hint}"
+            )
 
     @cached_property
     def record(self) -> RunRecord:
@@ -40,7 +46,9 @@ class Run:
         try:
             return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
         except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-            raise IntegrityError(f"{path} was cut short or changed: {str(error).splitlines()[0]}. Tune again.") from error
+            raise IntegrityError(
+                f"{path} was cut short or changed: {str(error).splitlines()[0]}. Tune again."
+            ) from error
 
     @cached_property
     def scores(self) -> pd.DataFrame:

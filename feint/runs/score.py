@@ -95,6 +95,6 @@ def _write_maps(
         try:
             Image.fromarray(each).resize((header.width, header.height), Image.Resampling.BILINEAR).save(path)
         except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}. Free some space or choose another folder.") from error
-
-
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror}. Free some space or choose another folder."
+            ) from error

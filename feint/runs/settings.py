@@ -63,55 +63,77 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What is spent. Every candidate is trained in the first round; each later one repeats the `finalists` best."""
+    """What is spent.
 
-    tuning_px: int
+    `screening`: short trainings at every start of every augmentation; the `kept` best of each are tuned, with
+    `warm_start` steps of the detector and `updates` of the magnitudes. `rounds`: every candidate is trained in the
+    first one; each later one repeats the `finalists` best. `final_steps` train the chosen detector once more, on all
+    normal images but those of calibration.
+    """
+
+    screening: Round
+    kept: int
     warm_start: int
     updates: int
     rounds: tuple[Round, ...]
     finalists: int
+    final_steps: int
 
     def at(self, image_size: int | None) -> Budget:
         """Return this budget with every round at the image size the user named."""
         if image_size is None:
             return self
         rounds = tuple(dict.fromkeys(replace(each, px=image_size) for each in self.rounds))
-        return replace(self, rounds=rounds, tuning_px=min(self.tuning_px, image_size))
+        return replace(self, rounds=rounds, screening=replace(self.screening, px=min(self.screening.px, image_size)))
 
     def shared_by(self, rotations: int) -> Budget:
         """Return this budget with the steps divided among the rotations of cross-fitting; no less than a third."""
         share = max(1 / 3, 1 / rotations)
         return replace(
             self,
+            screening=replace(self.screening, steps=round(self.screening.steps * share)),
             warm_start=round(self.warm_start * share),
             updates=round(self.updates * share),
             rounds=tuple(replace(each, steps=round(each.steps * share)) for each in self.rounds),
+            final_steps=round(self.final_steps * share),
         )
 
     @property
     def sizes(self) -> list[int]:
         """Every px at which images are needed, without repeats."""
-        return list(dict.fromkeys([self.tuning_px, *(each.px for each in self.rounds)]))
+        return list(dict.fromkeys([self.screening.px, *(each.px for each in self.rounds)]))
 
 
 BUDGETS: dict[BudgetName, Budget] = {
-    "quick": Budget(tuning_px=32, warm_start=40, updates=40, rounds=(Round(px=64, width=16, steps=200),), finalists=0),
+    "quick": Budget(
+        screening=Round(px=32, width=16, steps=80),
+        kept=2,
+        warm_start=40,
+        updates=30,
+        rounds=(Round(px=64, width=16, steps=200),),
+        finalists=0,
+        final_steps=400,
+    ),
     "standard": Budget(
-        tuning_px=40,
+        screening=Round(px=40, width=16, steps=120),
+        kept=2,
         warm_start=60,
-        updates=80,
-        rounds=(Round(px=64, width=16, steps=400), Round(px=64, width=32, steps=600)),
-        finalists=2,
+        updates=60,
+        rounds=(Round(px=64, width=16, steps=400),),
+        finalists=0,
+        final_steps=1000,
     ),
     "thorough": Budget(
-        tuning_px=64,
+        screening=Round(px=64, width=16, steps=300),
+        kept=4,
         warm_start=100,
         updates=200,
         rounds=(
-            Round(px=64, width=16, steps=800),
-            Round(px=64, width=32, steps=2000),
-            Round(px=128, width=32, steps=1500),
+            Round(px=64, width=16, steps=1000),
+            Round(px=128, width=16, steps=1000),
+            Round(px=64, width=32, steps=1500),
         ),
         finalists=3,
+        final_steps=2500,
     ),
 }

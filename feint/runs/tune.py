@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -10,16 +9,26 @@ from feint import __version__
 from feint.backends import available_cores, open_backend
 from feint.calibration.conformal import minimum_images
 from feint.core.errors import InputError, OutputError, SettingError
-from feint.records.run import StartRecord
-from feint.runs.candidates import makings, start_record, training_job, tuning_jobs
-from feint.runs.carrying_out import carry_out, estimate_seconds, measure_speed
-from feint.runs.choosing import Row, choose, rows_of
-from feint.runs.jobs import Making, TrainingJob, load_trained
-from feint.runs.judging import audit, calibrate
+from feint.records.run import ScreenedRecord, StartRecord
+from feint.runs.candidates import (
+    audit_jobs,
+    expected_costs,
+    final_jobs,
+    kept_starts,
+    makings,
+    screening_jobs,
+    start_record,
+    training_job,
+    tuning_jobs,
+)
+from feint.runs.carrying_out import Crew, estimate_seconds, measure_speed
+from feint.runs.choosing import DEFAULT_SCORE, Row, choose, rows_of
+from feint.runs.jobs import TrainingJob, load_trained
+from feint.runs.judging import audit, judge
 from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.run import Run
-from feint.runs.settings import BUDGETS, Budget, Round, TuneSettings
+from feint.runs.settings import BUDGETS, Budget, TuneSettings
 from feint.runs.workspace import Workspace
 from feint.runs.writing import record_of, write_run
 
@@ -54,9 +63,7 @@ def run_tune(
         raise
 
 
-def _run(
-    normal: ImagesLike, unlabelled: ImagesLike, settings: TuneSettings, space: Workspace, monitor: Monitor
-) -> Run:
+def _run(normal: ImagesLike, unlabelled: ImagesLike, settings: TuneSettings, space: Workspace, monitor: Monitor) -> Run:
     phases = Phases(monitor)
     workers = min(available_cores(), MOST_WORKERS) if settings.device == "cpu" else 1
     budget = BUDGETS[settings.budget].at(settings.image_size)
@@ -69,44 +76,68 @@ def _run(
         )  # fmt: skip
     space.claim({"settings": settings.model_dump(), "data": data.record.model_dump(), "version": __version__})
     budget = budget.shared_by(len(data.rotations))
-    _say_what_comes(data, settings, budget, workers=workers, monitor=monitor)
 
     with open_backend(workers) as backend:
+        _say_what_comes(data, settings, budget, workers=workers, monitor=monitor)
+        crew = Crew(backend, space, monitor)
+        with phases("screening starts"):
+            starts, screened = _screen(data, settings, budget, crew)
         with phases("tuning magnitudes"):
-            starts = _tune(data, settings, budget, backend=backend, space=space, monitor=monitor)
+            tuned = _tune(data, settings, budget, starts, crew)
         with phases("training candidates"):
-            rows = _train(data, settings, budget, starts, backend=backend, space=space, monitor=monitor)
+            rows = _train(data, settings, budget, tuned, crew)
         with phases("choosing without labels"):
             choice = choose(rows, seed=settings.seed)
+        with phases("training the chosen detector"):
+            chosen = [row.jobs[r] for r, row in enumerate(choice.per_rotation)]
+            finals = final_jobs(data, chosen, steps=budget.final_steps)
+            audits = audit_jobs(data, settings, finals[0]) if len(finals) == 1 else []
+            crew.carry_out([*finals, *audits])
         with phases("calibrating and judging"):
-            verdict = calibrate(data, settings, choice, backend=backend, space=space)
-        with phases("checking the normal images"):
-            normals = audit(data, settings, choice, verdict.model, backend=backend, space=space, monitor=monitor)
+            verdict = judge(data, settings, choice, finals, crew)
+            normals = audit(data, choice, verdict.model, audits, crew)
         with phases("writing the report"):
-            record = record_of(data, settings, starts, choice, verdict, phases=phases.records)
-            write_run(record, data=data, choice=choice, verdict=verdict, normals=normals, backend=backend, space=space)
+            record = record_of(data, settings, choice, verdict, phases=phases.records, starts=tuned, screened=screened)
+            write_run(record, data=data, finals=finals, verdict=verdict, normals=normals, crew=crew)
     space.finish()
     return Run(space.out)
 
 
+def _screen(
+    data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew
+) -> tuple[list[dict[str, list[dict[str, float]]]], list[ScreenedRecord]]:
+    """Try every start with a short training; return, per rotation, the best of each augmentation, and all of them."""
+    rotations = range(len(data.rotations))
+    jobs = [screening_jobs(data, settings, budget, rotation=r) for r in rotations]
+    crew.carry_out([job for each in jobs for job in each])
+    rows = [
+        row for turn in zip(*jobs, strict=True) for row in _rows(crew, turn[0].id, turn) if row.score == DEFAULT_SCORE
+    ]
+    kept = [kept_starts(rows, budget.kept, rotation=r) for r in rotations]
+    records = [
+        ScreenedRecord(
+            augmentation=row.making.augmentation,
+            start=start,
+            two_sample_auroc=sum(row.two_sample_auroc(r) for r in rotations) / len(rotations),
+            kept=any(start in each[row.making.augmentation] for each in kept),
+        )
+        for row in rows
+        for start in [{name: low for name, (low, _) in row.making.ranges.items()}]
+    ]
+    return kept, records
+
+
 def _tune(
-    data: Prepared, settings: TuneSettings, budget: Budget, *, backend: Executor, space: Workspace, monitor: Monitor
+    data: Prepared, settings: TuneSettings, budget: Budget, starts: list[dict[str, list[dict[str, float]]]], crew: Crew
 ) -> list[list[StartRecord]]:
-    """Return, per rotation, where every start of the tuner ended."""
-    jobs = [tuning_jobs(data, settings, budget, rotation=r) for r in range(len(data.rotations))]
-    carry_out([job for each in jobs for job in each], backend=backend, space=space, monitor=monitor)
-    return [[start_record(job, space.jobs, space.logs) for job in each] for each in jobs]
+    """Return, per rotation, where every start that was kept ended."""
+    jobs = [tuning_jobs(data, settings, budget, each, rotation=r) for r, each in enumerate(starts)]
+    crew.carry_out([job for each in jobs for job in each])
+    return [[start_record(job, crew.space.jobs, crew.space.logs) for job in each] for each in jobs]
 
 
 def _train(
-    data: Prepared,
-    settings: TuneSettings,
-    budget: Budget,
-    starts: list[list[StartRecord]],
-    *,
-    backend: Executor,
-    space: Workspace,
-    monitor: Monitor,
+    data: Prepared, settings: TuneSettings, budget: Budget, starts: list[list[StartRecord]], crew: Crew
 ) -> list[Row]:
     """Return the rows of all candidates: every making in the first round, the finalists in the later ones."""
     per_rotation = [makings(settings, each) for each in starts]
@@ -122,11 +153,14 @@ def _train(
             )
             for name in names
         }
-        carry_out([job for each in jobs.values() for job in each], backend=backend, space=space, monitor=monitor)
+        crew.carry_out([job for each in jobs.values() for job in each])
         for name, each in jobs.items():
-            found = [load_trained(job, space.jobs) for job in each]
-            rows += rows_of(name, each, [(one.held_out, one.unlabelled) for one in found], data.pool)
+            rows += _rows(crew, name, each)
     return rows
+
+
+def _rows(crew: Crew, name: str, jobs: tuple[TrainingJob, ...]) -> list[Row]:
+    return rows_of(name, jobs, [load_trained(job, crew.space.jobs) for job in jobs])
 
 
 def _finalists(rows: list[Row], n: int, *, seed: int) -> list[str]:
@@ -136,25 +170,16 @@ def _finalists(rows: list[Row], n: int, *, seed: int) -> list[str]:
     return ["none", *[name for name in dict.fromkeys(ranked) if name != "none"][:n]]
 
 
-def _say_what_comes(
-    data: Prepared, settings: TuneSettings, budget: Budget, *, workers: int, monitor: Monitor
-) -> None:
+def _say_what_comes(data: Prepared, settings: TuneSettings, budget: Budget, *, workers: int, monitor: Monitor) -> None:
     """Tell how the images were understood and about how long the rest will take."""
     record = data.record
     monitor.say(
         f"{record.normal.images} normal and {record.unlabelled.images} unlabelled images, "
         f"{'grey' if data.channels == 1 else 'colour'}; "
         f"{record.training} train, {record.selection} choose, {record.calibration} calibrate"
-        + (f", in each of {record.rotations} rotations." if record.rotations > 1 else ".")
+        + (f", in {record.rotations} rotations." if record.rotations > 1 else ".")
     )
-    jobs: list[TrainingJob] = []
-    tuning = [job for r in range(len(data.rotations)) for job in tuning_jobs(data, settings, budget, rotation=r)]
-    names = makings(settings, []) | {job.id: Making(augmentation=job.augmentation, ranges={}) for job in tuning}
-    for r in range(len(data.rotations)):
-        for number, level in enumerate(budget.rounds):
-            chosen = list(names.items()) if number == 0 else list(names.items())[1 : 1 + budget.finalists]
-            jobs += [training_job(data, settings, making, name=name, level=level, rotation=r) for name, making in chosen]
-    seconds = estimate_seconds([*tuning, *jobs, *jobs[-2:]], workers=workers, second_per_cost=measure_speed())
+    seconds = estimate_seconds(expected_costs(data, settings, budget), workers=workers, second_per_cost=measure_speed())
     monitor.say(f"This will take about {_human(seconds)} on {workers} core{'s' if workers > 1 else ''}.")
 
 

@@ -100,7 +100,7 @@ class Workspace:
         write_text(marker, digest)
 
     def allocate(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Return a uint8 array of `shape` that lives in a file, so that workers share it and memory need not hold it."""
+        """Return a uint8 array of `shape` that lives in a file: workers share it and memory need not hold it."""
         path = self.path / f"{name}.npy"
         size = int(np.prod(shape))
         free = shutil.disk_usage(self.path).free

@@ -5,23 +5,23 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-from concurrent.futures import Executor
 from importlib import metadata
 
 import numpy as np
 import torch
 
 from feint import __version__
-from feint.core.streams import numpy_stream, seed_of, stream
 from feint.core.detector import as_unit
-from feint.records.run import PhaseRecord, RunRecord, StartRecord, WarningRecord
+from feint.core.streams import numpy_stream, stream
+from feint.records.run import PhaseRecord, RunRecord, ScreenedRecord, StartRecord, WarningRecord
 from feint.report import Gallery, Picture, render
+from feint.runs.carrying_out import Crew
 from feint.runs.choosing import Choice, candidate_records, choice_record
-from feint.runs.jobs import Pixels, TrainingJob, map_rows
+from feint.runs.jobs import Pixels, TrainingJob
 from feint.runs.judging import Judged, Verdict
 from feint.runs.preparing import Prepared
 from feint.runs.settings import TuneSettings
-from feint.runs.workspace import Workspace, write_text
+from feint.runs.workspace import write_text
 
 SHOWN, NORMALS_SHOWN, PAIRS_SHOWN, SUSPICIOUS_SHOWN = 24, 12, 8, 12
 
@@ -29,11 +29,12 @@ SHOWN, NORMALS_SHOWN, PAIRS_SHOWN, SUSPICIOUS_SHOWN = 24, 12, 8, 12
 def record_of(
     data: Prepared,
     settings: TuneSettings,
-    starts: list[list[StartRecord]],
     choice: Choice,
     verdict: Verdict,
     *,
     phases: list[PhaseRecord],
+    starts: list[list[StartRecord]],
+    screened: list[ScreenedRecord],
 ) -> RunRecord:
     """Return the record of the run, as run.json will hold it."""
     sizes = {job.id: _size(job) for row in choice.rows for job in row.jobs}
@@ -47,6 +48,7 @@ def record_of(
         settings=settings.model_dump(mode="json"),
         data=data.record,
         preprocessing=verdict.model.members[0].preprocessing,
+        screened=screened,
         starts=flat,
         candidates=candidate_records(choice, failed, sizes),
         choice=choice_record(choice, sizes),
@@ -77,21 +79,20 @@ def write_run(
     record: RunRecord,
     *,
     data: Prepared,
-    choice: Choice,
+    finals: list[TrainingJob],
     verdict: Verdict,
     normals: Judged,
-    backend: Executor,
-    space: Workspace,
+    crew: Crew,
 ) -> None:
     """Write everything a run consists of into the workspace's result folder."""
-    folder = space.result
+    folder = crew.space.result
     folder.mkdir(exist_ok=True)
     verdict.model.save(folder, version=__version__)
     write_text(folder / "scores.csv", table(data.unlabelled_names, verdict.unlabelled))
     write_text(folder / "normals.csv", table(data.normal_names, normals))
-    logs = sorted(space.logs.glob("*.jsonl"))
+    logs = sorted(crew.space.logs.glob("*.jsonl"))
     write_text(folder / "metrics.jsonl", "".join(log.read_text(encoding="utf-8") for log in logs))
-    gallery = _gallery(record, data, choice, verdict, normals, backend=backend, space=space)
+    gallery = _gallery(record, data, finals, verdict, normals, crew)
     page = render(
         record,
         gallery=gallery,
@@ -115,28 +116,21 @@ def table(names: tuple[str, ...], judged: Judged) -> str:
 
 
 def _gallery(
-    record: RunRecord,
-    data: Prepared,
-    choice: Choice,
-    verdict: Verdict,
-    normals: Judged,
-    *,
-    backend: Executor,
-    space: Workspace,
+    record: RunRecord, data: Prepared, finals: list[TrainingJob], verdict: Verdict, normals: Judged, crew: Crew
 ) -> Gallery:
     """Return the pictures of the report, with maps by the chosen detector."""
-    job, found = choice.per_rotation[0].jobs[0], verdict.unlabelled
+    job, found = finals[0], verdict.unlabelled
     calibration = data.rotations[0].calibration
     top = np.argsort(-found.scores, kind="stable")[:SHOWN]
     strip = numpy_stream(record.seed, "gallery").permutation(calibration)[:NORMALS_SHOWN]
     suspicious = np.argsort(normals.p_values, kind="stable")[:SUSPICIOUS_SHOWN]
     suspicious = suspicious[np.argsort(-normals.scores[suspicious], kind="stable")]
     requests = [(job.unlabelled, top), (job.normal, strip), (job.normal, suspicious)]
-    maps = backend.submit(map_rows, job, space.jobs, requests=requests).result()
+    maps = crew.maps(job, requests)
     return Gallery(
         anomalous=_pictures(job.unlabelled, top, data.unlabelled_names, found, maps[0]),
         normal=_pictures(job.normal, strip, data.normal_names, normals, maps[1]),
-        pseudo=_pairs(record, data, choice),
+        pseudo=_pairs(record, data, job),
         suspicious=_pictures(job.normal, suspicious, data.normal_names, normals, maps[2]),
     )
 
@@ -158,9 +152,8 @@ def _pictures(
     ]
 
 
-def _pairs(record: RunRecord, data: Prepared, choice: Choice) -> list[tuple[Picture, Picture]]:
+def _pairs(record: RunRecord, data: Prepared, job: TrainingJob) -> list[tuple[Picture, Picture]]:
     """Return normal images beside the pseudo-anomalies that the chosen detector was trained on, if it was."""
-    job = choice.row.jobs[0]
     policy = job.making.policy()
     if policy is None:
         return []

@@ -36,11 +36,12 @@ def total_distance_normalisation(*sets: Tensor) -> tuple[Tensor, ...]:
             "all embeddings are the same, so distances between them mean nothing: the encoder collapsed."
         )
     scaled = centred * (len(joint) ** 0.5 / norm)
-    return torch.split(scaled, [len(each) for each in sets])
+    parts: tuple[Tensor, ...] = torch.split(scaled, [len(each) for each in sets])
+    return parts
 
 
 def mean_distance(normal: Tensor, pseudo: Tensor, unlabelled: Tensor) -> Tensor:
-    r"""Return the mean distance of unlabelled embeddings (n, d) to the means of the other two sets; lower = better aligned.
+    r"""Return the mean distance of unlabelled embeddings (n, d) to the means of the other sets; lower = better aligned.
 
         L_val = 1/n sum_z 1/2 ( || mean(Z_trn) - z || + || mean(Z_aug) - z || )
 
@@ -55,8 +56,8 @@ def mean_distance(normal: Tensor, pseudo: Tensor, unlabelled: Tensor) -> Tensor:
         >>> float(mean_distance(*total_distance_normalisation(normal, pseudo, torch.cat([normal[:2], pseudo[:2]]))))
         1.0
     """
-    to_normal = (unlabelled - normal.mean(0)).norm(dim=1)
-    to_pseudo = (unlabelled - pseudo.mean(0)).norm(dim=1)
+    to_normal: Tensor = (unlabelled - normal.mean(0)).norm(dim=1)
+    to_pseudo: Tensor = (unlabelled - pseudo.mean(0)).norm(dim=1)
     return (to_normal + to_pseudo).mean() / 2
 
 

@@ -18,7 +18,7 @@ from feint.core.streams import seed_of, stream
 from feint.metrics.roc import auroc
 from feint.networks import Classifier
 from feint.tuning.alignment import alignment_loss
-from feint.tuning.hypergradient import Weights, first_order, unrolled
+from feint.tuning.hypergradient import Hypergradient, Weights, first_order, unrolled
 
 AVERAGED = 4
 SEPARABLE = 0.6
@@ -27,7 +27,7 @@ VISIBLE = 1 / 255
 
 @dataclass(frozen=True)
 class Tuned:
-    """Where one start ended. `status` is "ok", "identity" (pseudo-anomalies equal normal images: failed) or "collapsed"."""
+    """Where one start ended. `status` "identity" (pseudo-anomalies equal normal images) or "collapsed" is a failure."""
 
     magnitudes: dict[str, float]
     status: Literal["ok", "identity", "collapsed"]
@@ -160,10 +160,10 @@ class _Start:
         noise = self.augmentation.draw(len(images), generator=self.chance)
         loss = self._lower(images, noise, None, rho)
         self.optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimiser.step()
 
-    def hypergradient(self, rho: Tensor):  # noqa: ANN201
+    def hypergradient(self, rho: Tensor) -> Hypergradient:
         """Draw fresh images and noise and differentiate L_val with respect to rho."""
         recipe = self.recipe
         images = self._batch(self.normals, recipe.batch)
@@ -202,7 +202,7 @@ class _Start:
         normal = self.network(images)[1].cpu().numpy()
         separability = auroc(normal, self.network(pseudo)[1].cpu().numpy())
         pool = self.network(self._batch(self.unlabelled, min(512, 4 * len(self.unlabelled))))[1].cpu().numpy()
-        variance = float((((pool - normal.mean()) / max(float(normal.std()), 1e-9)).var()))
+        variance = float(((pool - normal.mean()) / max(float(normal.std()), 1e-9)).var())
         change = float((pseudo - images).abs().amax())
         magnitudes = self._magnitudes(rho)
         if change < VISIBLE or separability < SEPARABLE:

@@ -1,0 +1,161 @@
+"""`feint data check`: how a folder is understood, before anything is trained."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from feint.cli.terminal import TerminalMonitor
+
+if TYPE_CHECKING:
+    from feint.data.check import CheckRecord, SetRecord
+
+SHOWN = 5
+PATIENCE = 2.0
+NOT_USABLE = 3
+LAYOUTS = {
+    "folder": "a folder of images, of any depth",
+    "mvtec": "a category in the MVTec layout (train/good is normal, test is unlabelled)",
+    "manifest": "a manifest: a table that names images and their split",
+    "array": "an array of images",
+}
+
+app = typer.Typer(help="Looks at images without training anything.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Look at images without training anything."""
+
+
+@app.command()
+def check(
+    normal: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Normal images: a folder, an MVTec category, a manifest, a .npy file."),
+    ],
+    unlabelled: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[UNLABELLED]", help="Unlabelled images; by default the test part of an MVTec category."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the finding as JSON on stdout.")] = False,
+) -> None:
+    """Say how DIR is understood: counts, sizes, unreadable files, duplicates, images shared with UNLABELLED.
+
+    Exits with 0 when a run could use the images, with 3 when it could not.
+    """
+    from feint.backends import available_cores
+    from feint.data import open_images
+    from feint.data.check import check_images
+
+    good = open_images(normal, role="normal")
+    if unlabelled is None and good.layout == "mvtec" and (normal / "test").is_dir():
+        unlabelled = normal
+    pool = None if unlabelled is None else open_images(unlabelled, role="unlabelled")
+    with _Patient() as patient:
+        record = check_images(good, pool, workers=available_cores(), progress=patient)
+    if as_json:
+        print(json.dumps(record.model_dump(mode="json"), indent=2))  # noqa: T201
+    elif sys.stdout.isatty():
+        _print_table(record)
+    else:
+        print("\n".join(f"{topic}: {text}" for topic, text in _lines(record)))  # noqa: T201
+    if not record.usable:
+        raise typer.Exit(NOT_USABLE)
+
+
+class _Patient:
+    """Shows progress only when reading takes longer than two seconds."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._monitor: TerminalMonitor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._monitor is not None:
+            self._monitor.__exit__(kind, error, where)
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` images are read."""
+        if self._monitor is None and time.monotonic() - self._begun > PATIENCE:
+            self._monitor = TerminalMonitor().__enter__()
+            self._monitor.phase("reading images")
+        if self._monitor is not None:
+            self._monitor.advance(done, total)
+
+
+def _print_table(record: CheckRecord) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for topic, text in _lines(record):
+        table.add_row(Text(topic, style="bold"), Text(text))
+    Console().print(table)
+
+
+def _lines(record: CheckRecord) -> list[tuple[str, str]]:
+    """Return the finding as topics and sentences."""
+    lines = _set_lines("normal", record.normal)
+    if record.unlabelled is not None:
+        lines += _set_lines("unlabelled", record.unlabelled)
+        shared, near = ([" / ".join(each) for each in pairs] for pairs in (record.shared, record.nearly_shared))
+        lines.append(("shared", _some("image", shared, "pixel for pixel in both sets (unlabelled / normal)")))
+        lines.append(("nearly shared", _some("pair", near, "of look-alikes (unlabelled / normal)")))
+    plan = record.preprocessing
+    colours = "grey" if plan.channels == 1 else "colour"
+    lines.append(("at 64 px", f"{colours}, resized to {_size((plan.height, plan.width))}, white at {plan.white}"))
+    for each in record.rates:
+        answer = "enough" if each.enough else "too few"
+        lines.append(
+            (f"{each.rate:.0%} false alarms", f"{answer} normal images: {each.needed} are needed to calibrate")
+        )
+    lines += [("problem", each) for each in record.problems]
+    lines.append(("usable", "yes" if record.usable else "no"))
+    return lines
+
+
+def _set_lines(role: str, found: SetRecord) -> list[tuple[str, str]]:
+    lines = [(role, f"{found.images:,} images in {found.source}, read as {LAYOUTS[found.layout]}")]
+    lines += [
+        (f"{role} folder", f"{folder}: {count:,}")
+        for folder, count in found.folders.items()
+        if folder != "." or len(found.folders) > 1
+    ]
+    sizes = ", ".join(
+        f"{word} {_size(size)}"
+        for word, size in (("smallest", found.smallest), ("median", found.median), ("largest", found.largest))
+    )
+    modes = ", ".join(f"{count:,} {mode}" for mode, count in found.modes.items())
+    lines += [(f"{role} sizes", f"{sizes} (height x width)"), (f"{role} modes", modes)]
+    lines += [(f"{role} note", note) for note in found.notes[:SHOWN]]
+    lines += [(f"{role} skipped", _some("image", [f"{each.path} ({each.reason})" for each in found.skipped], ""))]
+    lines += [(f"{role} duplicates", _some("group", [" = ".join(each) for each in found.duplicates], ""))]
+    lines += [(f"{role} near duplicates", _some("pair", [" ~ ".join(each) for each in found.near_duplicates], ""))]
+    return lines
+
+
+def _some(noun: str, items: list[str], where: str) -> str:
+    """Return a count and the first few items."""
+    if not items:
+        return "none"
+    count = f"{len(items):,} {noun}{'s' if len(items) > 1 else ''} {where}".strip()
+    return f"{count}: {', '.join(items[:SHOWN])}{', ...' if len(items) > SHOWN else ''}"
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"

@@ -1,0 +1,194 @@
+"""What every augmentation promises.
+
+The checks choose their own images: grey between 0.4 and 0.6, so that nothing is clipped where gradients are compared,
+and 9 x 12 pixels, so that height and width cannot be exchanged unnoticed. Magnitudes lie off the middle of their range,
+where a round patch would give its angle no gradient.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from unittest import SkipTest
+
+import torch
+from torch import Tensor
+
+from feint.core.augmentation import Augmentation
+from feint.core.streams import stream
+from feint.testing.promises import global_generators_untouched, promise
+
+AugmentationCheck = Callable[[Augmentation], None]
+
+SIZE = (9, 12)
+SHARE = 0.37
+VISIBLE = 1 / 255
+TOLERANCE = 1e-6
+
+
+def output_is_an_image(augmentation: Augmentation) -> None:
+    """Output has the shape of the input, is finite and lies in [0, 1], at both ends of every magnitude."""
+    for images in (_images(4), torch.zeros(4, 3, *SIZE), torch.ones(4, 3, *SIZE), _images(4).round()):
+        for share in (0.0, 0.5, 1.0):
+            found = augmentation.apply(images, _noise(augmentation, 4), _magnitudes(augmentation, share))
+            promise(found.shape == images.shape, f"output has shape {tuple(found.shape)}: want {tuple(images.shape)}.")
+            promise(
+                bool(found.isfinite().all()), f"output holds {int((~found.isfinite()).sum())} NaN or infinite values."
+            )
+            low, high = float(found.min()), float(found.max())
+            promise(low >= 0 and high <= 1, f"output lies in [{low:.3g}, {high:.3g}]: want [0, 1].")
+
+
+def changes_the_images(augmentation: Augmentation) -> None:
+    """At magnitudes inside its range it changes images visibly: an identity learns nothing."""
+    images = _images(8)
+    found = augmentation.apply(images, _noise(augmentation, 8), _magnitudes(augmentation))
+    change = float((found - images).abs().max())
+    promise(change > VISIBLE, f"no pixel of 8 images changed by more than {change:.2g}: the augmentation does nothing.")
+
+
+def all_randomness_is_in_the_draw(augmentation: Augmentation) -> None:
+    """The same noise and magnitudes give the same output, and equal generators draw equal noise, bit for bit."""
+    images, noise, magnitudes = _images(4), _noise(augmentation, 4), _magnitudes(augmentation)
+    first, second = (augmentation.apply(images, noise, magnitudes) for _ in range(2))
+    promise(torch.equal(first, second), "apply gave two outputs for the same noise: all chance belongs in draw.")
+    again = _noise(augmentation, 4)
+    promise(torch.equal(noise, again), "draw gave two noises for equal generators: take all chance from `generator`.")
+
+
+def global_generators_stay_untouched(augmentation: Augmentation) -> None:
+    """Neither draw nor apply moves a global generator."""
+    with global_generators_untouched("draw or apply"):
+        augmentation.apply(_images(4), _noise(augmentation, 4), _magnitudes(augmentation))
+
+
+def images_do_not_mix(augmentation: Augmentation) -> None:
+    """An image's output depends on that image, its noise and its magnitudes only."""
+    images, noise, magnitudes = _images(4), _noise(augmentation, 4), _magnitudes(augmentation)
+    together = augmentation.apply(images, noise, magnitudes)
+    alone = torch.cat([augmentation.apply(images[i : i + 1], noise[i : i + 1], magnitudes) for i in range(4)])
+    apart = float((together - alone).abs().max())
+    promise(apart < TOLERANCE, f"an image transformed alone differs by {apart:.2g} from itself in a batch.")
+    changed = images.clone()
+    changed[1] = 1 - changed[1] / 2
+    moved = (augmentation.apply(changed, noise, magnitudes) - together).abs().amax((1, 2, 3)) > TOLERANCE
+    promise(moved.tolist() == [False, True, False, False], f"changing image 1 changed outputs {_which(moved)}.")
+
+
+def inputs_stay_untouched(augmentation: Augmentation) -> None:
+    """Apply writes into none of its arguments."""
+    given = {"images": _images(4), "noise": _noise(augmentation, 4), "magnitudes": _magnitudes(augmentation)}
+    before = {name: value.clone() for name, value in given.items()}
+    augmentation.apply(given["images"], given["noise"], given["magnitudes"])
+    changed = [name for name, value in given.items() if not torch.equal(value, before[name])]
+    promise(not changed, f"apply wrote into {', '.join(changed)}.")
+
+
+def dtype_and_device_are_kept(augmentation: Augmentation) -> None:
+    """Output has the images' type and device, whatever those of noise and magnitudes."""
+    for dtype in (torch.float32, torch.float64):
+        images = _images(2).to(dtype)
+        found = augmentation.apply(images, _noise(augmentation, 2), _magnitudes(augmentation))
+        promise(found.dtype == dtype, f"images of {dtype} became {found.dtype}.")
+        promise(found.device == images.device, f"images on {images.device} moved to {found.device}.")
+
+
+def a_wrong_shape_is_named_in_the_error(augmentation: Augmentation) -> None:
+    """A 3-D image, noise of other images and one magnitude too many are refused, and the error says what was got."""
+    images, noise, magnitudes = _images(2), _noise(augmentation, 2), _magnitudes(augmentation)
+    _refused(augmentation, images[0], noise, magnitudes, got=images[0])
+    _refused(augmentation, images, torch.rand(3, noise.shape[1] + 1), magnitudes, got=torch.rand(3, noise.shape[1] + 1))
+    longer = torch.cat([magnitudes, torch.ones(1)])
+    _refused(augmentation, images, noise, longer, got=longer)
+
+
+def zero_magnitude_is_the_identity(augmentation: Augmentation) -> None:
+    """Amplitude 0, factor 1, or an angle of 0 where it is the only magnitude, leaves the images as they are."""
+    neutral = {"amplitude": 0.0, "factor": 1.0}
+    names = [each.name for each in augmentation.magnitudes]
+    if names == ["angle"]:
+        neutral["angle"] = 0.0
+    if not neutral.keys() & set(names):
+        raise SkipTest(f"{augmentation.name} has no magnitude at which nothing happens")
+    magnitudes = _magnitudes(augmentation)
+    for i, name in enumerate(names):
+        magnitudes[i] = neutral.get(name, float(magnitudes[i]))
+    images = _images(4)
+    change = float((augmentation.apply(images, _noise(augmentation, 4), magnitudes) - images).abs().max())
+    promise(change < 1e-5, f"at zero magnitude a pixel changed by {change:.2g}.")
+
+
+def gradient_is_the_derivative(augmentation: Augmentation) -> None:
+    """The gradient for images and, where differentiable, magnitudes equals finite differences in float64."""
+    images = _images(2).double()[:, :1].requires_grad_()
+    magnitudes = _magnitudes(augmentation).double().repeat(2, 1).requires_grad_(augmentation.differentiable)
+    noise = _noise(augmentation, 2).double()
+
+    def transformed(images: Tensor, magnitudes: Tensor) -> Tensor:
+        return augmentation.apply(images, noise, magnitudes)
+
+    try:
+        torch.autograd.gradcheck(transformed, (images, magnitudes), eps=1e-7, atol=1e-5, rtol=1e-4)
+    except RuntimeError as error:
+        raise AssertionError(f"the gradient is not the derivative of the output: {error}") from error
+
+
+def every_magnitude_gets_a_gradient(augmentation: Augmentation) -> None:
+    """No learnable magnitude is without influence: each has a gradient that is not zero."""
+    if not augmentation.differentiable:
+        raise SkipTest(f"{augmentation.name} is not differentiable in its magnitudes")
+    magnitudes = _magnitudes(augmentation).double().requires_grad_()
+    images = _images(8).double()
+    found = augmentation.apply(images, _noise(augmentation, 8), magnitudes)
+    promise(found.requires_grad, "the output does not depend on the magnitudes, as far as the gradient knows.")
+    (gradient,) = torch.autograd.grad(((found - images.flip(0)) ** 2).sum(), magnitudes)
+    dead = [each.name for each, g in zip(augmentation.magnitudes, gradient.tolist(), strict=True) if abs(g) < 1e-9]
+    promise(not dead, f"{', '.join(dead)} got no gradient.")
+
+
+AUGMENTATION_CHECKS: tuple[AugmentationCheck, ...] = (
+    output_is_an_image,
+    changes_the_images,
+    all_randomness_is_in_the_draw,
+    global_generators_stay_untouched,
+    images_do_not_mix,
+    inputs_stay_untouched,
+    dtype_and_device_are_kept,
+    a_wrong_shape_is_named_in_the_error,
+    zero_magnitude_is_the_identity,
+    gradient_is_the_derivative,
+    every_magnitude_gets_a_gradient,
+)
+
+
+def _images(n: int) -> Tensor:
+    return 0.4 + 0.2 * torch.rand(n, 3, *SIZE, generator=stream(0, "testing", "images"))
+
+
+def _noise(augmentation: Augmentation, n: int) -> Tensor:
+    return augmentation.draw(n, generator=stream(0, "testing", "noise"))
+
+
+def _magnitudes(augmentation: Augmentation, share: float = SHARE) -> Tensor:
+    """Return the magnitudes (m,) at a share of their ranges."""
+    return torch.tensor([float(each.at(torch.tensor(share))) for each in augmentation.magnitudes])
+
+
+def _refused(augmentation: Augmentation, images: Tensor, noise: Tensor, magnitudes: Tensor, *, got: Tensor) -> None:
+    shape = tuple(got.shape)
+    try:
+        augmentation.apply(images, noise, magnitudes)
+    except ValueError as error:
+        promise(
+            bool(re.search(re.escape(str(shape)), str(error))), f"the error does not name the shape {shape}: {error}"
+        )
+    except Exception as error:
+        raise AssertionError(
+            f"a wrong shape {shape} was refused with {type(error).__name__}: want ValueError."
+        ) from error
+    else:
+        raise AssertionError(f"the wrong shape {shape} was accepted.")
+
+
+def _which(flags: Tensor) -> list[int]:
+    return [i for i, flag in enumerate(flags.tolist()) if flag]

@@ -1,0 +1,65 @@
+"""The map between a magnitude in its natural unit and the unconstrained number that is optimised."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feint.core.augmentation import RHO_LIMIT, Magnitude
+
+SHARES = st.floats(0.003, 0.997)
+LOWS, SPANS = st.floats(0.001, 10), st.floats(0.01, 10)
+SCALES = st.sampled_from(["linear", "log", "periodic"])
+
+
+def magnitude(low, span, scale):
+    return Magnitude(name="m", unit="", low=low, high=low + span, scale=scale)
+
+
+@given(low=LOWS, span=SPANS, scale=SCALES, share=SHARES)
+def test_natural_undoes_free(low, span, scale, share):
+    m = magnitude(low, span, scale)
+    value = float(m.at(torch.tensor(share, dtype=torch.float64)))
+    assert math.isclose(float(m.natural(torch.tensor(m.free(value), dtype=torch.float64))), value, rel_tol=1e-9)
+
+
+@given(low=LOWS, span=SPANS, scale=SCALES, rho=st.floats(-5.9, 5.9))
+def test_free_undoes_natural(low, span, scale, rho):
+    m = magnitude(low, span, scale)
+    value = float(m.natural(torch.tensor(rho, dtype=torch.float64)))
+    assert math.isclose(m.free(value), rho, rel_tol=1e-6, abs_tol=1e-6)
+
+
+@given(low=LOWS, span=SPANS, scale=st.sampled_from(["linear", "log"]), rho=st.floats(-1e3, 1e3))
+def test_a_bounded_magnitude_stays_in_its_range(low, span, scale, rho):
+    m = magnitude(low, span, scale)
+    value = float(m.natural(torch.tensor(rho, dtype=torch.float64)))
+    assert m.low * (1 - 1e-12) <= value <= m.high * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize(("end", "limit"), [(1.0, -RHO_LIMIT), (4.0, RHO_LIMIT)])
+def test_the_ends_of_the_range_are_kept_within_the_limit(scale, end, limit):
+    assert magnitude(1.0, 3.0, scale).free(end) == limit
+
+
+def test_the_middle_of_the_range_is_zero():
+    assert magnitude(1.0, 3.0, "linear").free(2.5) == pytest.approx(0, abs=1e-12)
+    assert magnitude(1.0, 3.0, "log").free(2.0) == pytest.approx(0, abs=1e-12)
+
+
+def test_one_of_a_periodic_magnitude_is_one_period():
+    turn = magnitude(0.0, 360.0, "periodic")
+    assert turn.natural(torch.tensor(1.25)).item() == 450
+    assert turn.free(-90.0) == -0.25
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "periodic"])
+def test_gradient_flows_through_natural(scale):
+    m = magnitude(0.5, 3.0, scale)
+    rho = torch.tensor([-1.0, 0.3, 2.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(m.natural, (rho,))
+    (gradient,) = torch.autograd.grad(m.natural(rho).sum(), rho)
+    assert (gradient > 0).all()

@@ -1,0 +1,67 @@
+"""Every entry of every catalogue keeps every promise of its kind; a new entry is tested without touching this file."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+
+from feint.augmentations import AUGMENTATIONS, NUISANCES
+from feint.backends import ProcessExecutor, SerialExecutor
+from feint.detectors import DETECTORS
+from feint.testing.augmentations import AUGMENTATION_CHECKS
+from feint.testing.backends import BACKEND_CHECKS
+from feint.testing.detectors import DETECTOR_CHECKS
+from feint.testing.hypergradients import HYPERGRADIENT_CHECKS
+from feint.tuning.hypergradient import unrolled
+
+QUICK = {"width": 8, "depth": 3, "steps": 40}
+
+
+def quick_detectors():
+    """Yield every detector with few steps, once for each score it can give."""
+    for name, recipe in DETECTORS.items():
+        settings = {field.name: QUICK[field.name] for field in fields(recipe) if field.name in QUICK}
+        for score in getattr(recipe, "SCORES", (None,)):
+            chosen = settings if score is None else settings | {"score": score}
+            yield pytest.param(recipe(**chosen), id=name if score is None else f"{name}_{score}")
+
+
+def named(check):
+    return check.__name__
+
+
+@pytest.mark.parametrize("check", AUGMENTATION_CHECKS, ids=named)
+@pytest.mark.parametrize("name", AUGMENTATIONS | NUISANCES)
+def test_augmentation(name, check):
+    check((AUGMENTATIONS | NUISANCES)[name]())
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("check", DETECTOR_CHECKS, ids=named)
+@pytest.mark.parametrize("detector", list(quick_detectors()))
+def test_detector(detector, check):
+    check(detector)
+
+
+@pytest.mark.parametrize("check", HYPERGRADIENT_CHECKS, ids=named)
+@pytest.mark.parametrize("method", [pytest.param(unrolled, id="unrolled")])
+def test_hypergradient(method, check):
+    check(method)
+
+
+@pytest.fixture(scope="module", params=["serial", "processes"])
+def executor(request):
+    with SerialExecutor() if request.param == "serial" else ProcessExecutor(2, threads=1) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("check", BACKEND_CHECKS, ids=named)
+def test_backend(executor, check):
+    check(executor)
