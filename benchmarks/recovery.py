@@ -26,8 +26,8 @@ import numpy as np
 GRID_ANGLES = range(20, 360, 20)
 GRID_AREAS = (0.008, 0.014, 0.02, 0.03, 0.05, 0.08, 0.15, 0.25)
 AMPLITUDES = {0.02: 0.14, 0.05: 0.10, 0.15: 0.07}
-PX = 40
-STEPS = 300
+PX = 32
+STEPS = 200
 
 
 def main() -> None:

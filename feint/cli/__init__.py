@@ -43,6 +43,7 @@ def main() -> None:
     except FeintError as error:
         say(f"feint: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        say("feint: stopped. What was finished is kept; the same command with --resume goes on from there.")
-        sys.exit(INTERRUPTED)
+    except SystemExit as left:  # typer turns Ctrl-C into this
+        if left.code == INTERRUPTED:
+            say("feint: stopped. What a run had finished is kept; the same command with --resume goes on from there.")
+        raise

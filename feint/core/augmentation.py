@@ -87,6 +87,8 @@ class Augmentation(ABC):
             raise SettingError(
                 f"images must have shape (n, c, h, w): got {tuple(images.shape)}. One image? Pass image[None]."
             )
+        if not images.is_floating_point():
+            raise SettingError(f"images must be floating point in [0, 1]: got {images.dtype}. Divide bytes by 255.")
         n, m = len(images), len(self.magnitudes)
         if noise.shape != (n, self.noise_size):
             raise SettingError(
@@ -123,6 +125,13 @@ class Policy:
     augmentation: Augmentation
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for each, low, high in zip(self.augmentation.magnitudes, self.low, self.high, strict=True):
+            if low > high:
+                raise SettingError(
+                    f"{self.augmentation.name}: {each.name} must go from low to high: got {low} to {high}."
+                )
 
     def draw(self, n: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return noise (n, k) and magnitudes (n, m)."""

@@ -33,6 +33,8 @@ class Scorer(nn.Module, ABC):
         return self._maps(images)
 
     def _check(self, images: Tensor) -> None:
+        if not images.is_floating_point():
+            raise InputError(f"images must be floating point in [0, 1]: got {images.dtype}. Use as_unit on bytes.")
         if images.ndim != 4:
             raise InputError(
                 f"images must have shape (n, c, h, w): got {tuple(images.shape)}. One image? Pass image[None]."
@@ -61,6 +63,14 @@ class Detector(ABC):
 
         All randomness comes from streams named under `seed`; the same seed gives the same scorer, bit for bit.
         """
+
+
+def check_normals(normals: Tensor) -> None:
+    """Raise InputError unless `normals` are what `Detector.fit` takes: (n, c, h, w), uint8, at least one."""
+    if normals.ndim != 4 or normals.dtype != torch.uint8 or len(normals) == 0:
+        raise InputError(
+            f"normal images must be uint8 of shape (n, c, h, w): got {normals.dtype} of shape {tuple(normals.shape)}."
+        )
 
 
 def as_unit(images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from feint.core.errors import CollapseError
 
 EPSILON = 1e-6
+FLOOR = 0.5
 
 
 @final
@@ -22,7 +23,8 @@ class GaussianDensity(nn.Module):
     Cost: fitting O(n d^2 + d^3), scoring O(d^2) an image.
     References: the Gaussian density estimator of Li et al. (2021), arXiv:2104.04015, equation 4; shrinkage by
     Ledoit & Wolf (2004), Journal of Multivariate Analysis 88. Deviations: features are standardised first, since
-    maps of different depth have different scales.
+    maps of different depth have different scales, by at least half the median spread, so that a feature which hardly
+    ever moves on normal images does not decide alone; 1e-6 is added to the covariance's diagonal.
     """
 
     centre: Tensor
@@ -41,14 +43,14 @@ class GaussianDensity(nn.Module):
         from sklearn.covariance import ledoit_wolf
 
         z = embeddings.double().cpu()
-        centre, spread = z.mean(0), z.std(0)
+        centre, spread = z.mean(0), z.std(0, correction=min(1, len(z) - 1))
         if not torch.isfinite(z).all():
             raise CollapseError("the embeddings of the normal images are not finite: the training diverged.")
-        if spread.max() < EPSILON:
+        if not spread.max() >= EPSILON:
             raise CollapseError(
                 "the embeddings of all normal images are the same: the images are identical, or the training collapsed."
             )
-        spread = torch.where(spread > EPSILON * spread.max(), spread, torch.ones_like(spread))
+        spread = spread.clamp(min=max(float(FLOOR * spread.median()), EPSILON * float(spread.max())))
         covariance, _ = ledoit_wolf(((z - centre) / spread).numpy(), assume_centered=True)
         shrunk = torch.from_numpy(covariance) + EPSILON * torch.eye(len(centre), dtype=torch.float64)
         self.centre.copy_(centre)

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from feint.core.augmentation import Policy
-from feint.core.detector import Detector, Scorer, as_unit
-from feint.core.errors import CollapseError
+from feint.core.detector import Detector, Scorer, as_unit, check_normals
+from feint.core.errors import CollapseError, SettingError
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import GaussianDensity, PositionDensity, upsample
-from feint.networks.conv import Classifier, pooled
+from feint.networks.conv import GROUPS, Classifier, pooled
 
 ScoreName = Literal["logit", "gaussian", "pooled", "position"]
 SCORES: tuple[ScoreName, ...] = ("logit", "gaussian", "pooled", "position")
@@ -118,6 +118,21 @@ class Discriminator(Detector):
     score: ScoreName = "pooled"
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        allowed = {
+            "width": self.width >= GROUPS and self.width % GROUPS == 0,
+            "depth": self.depth > POSITION_STAGE,
+            "steps": self.steps >= 0,
+            "batch": self.batch >= 1,
+            "score": self.score in SCORES,
+        }
+        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
+        if wrong:
+            raise SettingError(
+                f"Discriminator: {', '.join(wrong)} is impossible: width is a multiple of {GROUPS}, depth at least "
+                f"{POSITION_STAGE + 1}, steps at least 0, batch at least 1, score one of {', '.join(SCORES)}."
+            )
+
     def scorer(self, channels: int, size: tuple[int, int]) -> DiscriminatorScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""
         return DiscriminatorScorer(channels, size, width=self.width, depth=self.depth, score=self.score)
@@ -134,8 +149,9 @@ class Discriminator(Detector):
 
         Raises CollapseError where the loss is not finite or the normal images are all the same.
         """
+        check_normals(normals)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(seed, "weights"))
+            torch.default_generator.manual_seed(seed_of(seed, "weights"))
             scorer = self.scorer(normals.shape[1], (normals.shape[2], normals.shape[3]))
         scorer.to(self.device)
         if policy is not None:

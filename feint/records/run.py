@@ -113,6 +113,7 @@ class CandidateRecord(Record):
 
 class ChoiceRecord(Record):
     candidate: str
+    committee: list[str] = Field(description="candidates that vote, since they cannot be told apart (first rotation)")
     verdict: Literal["augmentation", "none", "abstain"] = Field(
         description="an augmentation is better than none; none is best; the candidates cannot be told apart"
     )

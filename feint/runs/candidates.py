@@ -14,8 +14,8 @@ from feint.core.streams import numpy_stream
 from feint.detectors import Discriminator
 from feint.networks.conv import multiplications
 from feint.records.run import StartRecord
-from feint.runs.choosing import DEFAULT_SCORE, Row
-from feint.runs.jobs import Making, Range, TrainingJob, TuningJob, nuisance_policies
+from feint.runs.choosing import COMMITTEE, DEFAULT_SCORE, Choice, Row
+from feint.runs.jobs import FinalJob, Making, Range, TrainingJob, TuningJob, nuisance_policies
 from feint.runs.preparing import Prepared
 from feint.runs.settings import Budget, Round, TuneSettings
 from feint.tuning.selftuning import SelfTuner
@@ -158,37 +158,68 @@ def training_job(
     )
 
 
-def final_jobs(data: Prepared, chosen: list[TrainingJob], *, steps: int) -> list[TrainingJob]:
-    """Return the trainings of the chosen recipes on all normal images but those of calibration."""
-    everything = np.arange(len(data.unlabelled_names))
+def final_jobs(data: Prepared, choice: Choice, *, steps: int) -> list[FinalJob]:
+    """Return, per rotation, the training of the chosen committee on all normal images but those of calibration."""
     return [
-        replace(
-            job,
-            id=f"final-{r}",
+        _final_job(
+            rows,
+            name=f"final-{r}",
             training=np.sort(np.concatenate([roles.training, roles.selection])),
             held_out=np.empty(0, dtype=np.int64),
-            pool=everything,
-            detector=replace(job.detector, steps=steps),
-            cost=job.cost * steps / job.detector.steps,
+            pool=np.arange(len(data.unlabelled_names)),
+            steps=steps,
+            rotation=r,
         )
-        for r, (job, roles) in enumerate(zip(chosen, data.rotations, strict=True))
+        for r, (rows, roles) in enumerate(zip(choice.per_rotation, data.rotations, strict=True))
     ]
 
 
-def audit_jobs(data: Prepared, settings: TuneSettings, final: TrainingJob) -> list[TrainingJob]:
-    """Return trainings of the final recipe that leave each half of its training images out once."""
-    order = numpy_stream(settings.seed, "audit").permutation(final.training)
-    halves = [np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])]
+def audit_jobs(data: Prepared, settings: TuneSettings, choice: Choice, *, steps: int) -> list[FinalJob]:
+    """Return trainings of the chosen committee that leave each half of the training and selection images out once."""
+    roles = data.rotations[0]
+    rows = np.sort(np.concatenate([roles.training, roles.selection]))
+    groups = np.asarray(data.groups)[rows]
+    order = numpy_stream(settings.seed, "audit").permutation(np.unique(groups))
+    first = np.isin(groups, order[: len(order) // 2])
+    halves = [rows[first], rows[~first]]
     return [
-        replace(
-            final,
-            id=f"audit-{k}",
-            training=np.sort(np.concatenate([halves[1 - k], data.rotations[0].calibration])),
+        _final_job(
+            choice.per_rotation[0],
+            name=f"audit-{k}",
+            training=np.sort(np.concatenate([halves[1 - k], roles.calibration])),
             held_out=halves[k],
             pool=np.empty(0, dtype=np.int64),
+            steps=steps,
+            rotation=0,
         )
         for k in range(2)
     ]
+
+
+def _final_job(
+    rows: list[Row],
+    *,
+    name: str,
+    training: np.ndarray,
+    held_out: np.ndarray,
+    pool: np.ndarray,
+    steps: int,
+    rotation: int,
+) -> FinalJob:
+    jobs = [row.jobs[rotation] for row in rows]
+    return FinalJob(
+        id=name,
+        normal=jobs[0].normal,
+        unlabelled=jobs[0].unlabelled,
+        training=training,
+        held_out=held_out,
+        pool=pool,
+        makings=tuple(job.making for job in jobs),
+        units=tuple(row.unit(rotation) for row in rows),
+        detector=replace(jobs[0].detector, steps=steps, score=rows[0].score),
+        seed=jobs[0].seed,
+        cost=sum(job.cost for job in jobs) * steps / jobs[0].detector.steps,
+    )
 
 
 def expected_costs(data: Prepared, settings: TuneSettings, budget: Budget) -> list[float]:
@@ -204,7 +235,7 @@ def expected_costs(data: Prepared, settings: TuneSettings, budget: Budget) -> li
         for k, level in enumerate(budget.rounds):
             costs += [_training_cost(data, level, trained=True)] * (budget.finalists if k else candidates)
     final = replace(budget.rounds[-1], steps=budget.final_steps)
-    return costs + [_training_cost(data, final, trained=True)] * max(3, len(data.rotations))
+    return costs + [_training_cost(data, final, trained=True)] * (COMMITTEE * max(2, len(data.rotations)))
 
 
 def _training_cost(data: Prepared, level: Round, *, trained: bool) -> float:

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from feint.core.streams import stream
-from feint.detectors.discriminator import ScoreName
-from feint.runs.jobs import Job, Pixels, TrainingJob, execute, judge_rows, map_rows
+from feint.runs.jobs import FinalJob, Job, Pixels, execute, judge_rows, map_rows
 from feint.runs.progress import Monitor
 from feint.runs.workspace import Workspace
 
@@ -47,12 +46,12 @@ class Crew:
         if first is not None:
             raise first
 
-    def scores(self, job: TrainingJob, score: ScoreName, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
-        """Return one score of a finished training for the rows of each request."""
-        return self.backend.submit(judge_rows, job, self.space.jobs, score=score, requests=requests).result()
+    def scores(self, job: FinalJob, rows: np.ndarray) -> np.ndarray:
+        """Return a finished committee's scores of chosen normal images."""
+        return self.backend.submit(judge_rows, job, self.space.jobs, rows=rows).result()
 
-    def maps(self, job: TrainingJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
-        """Return the anomaly maps of a finished training for the rows of each request."""
+    def maps(self, job: FinalJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
+        """Return the anomaly maps of a finished committee for the rows of each request."""
         return self.backend.submit(map_rows, job, self.space.jobs, requests=requests).result()
 
     def _begun(self, job: Job) -> float:

@@ -16,6 +16,8 @@ from feint.stats.paired_bootstrap import Comparison, compare
 from feint.stats.resampling import Interval
 
 DRAWS = 1000
+COMMITTEE = 3
+SMALLEST_SPREAD = 1e-6
 ORIGINS: dict[str, Literal["none", "tuned", "start", "dynamic"]] = {
     "none": "none",
     "-tuned": "tuned",
@@ -45,6 +47,11 @@ class Row:
         """How the pseudo-anomalies were made, in the first rotation."""
         return self.jobs[0].making
 
+    def unit(self, rotation: int) -> tuple[float, float]:
+        """Return the median and the quartile distance of its scores on selection normals."""
+        low, middle, high = np.quantile(self.held_out[rotation], [0.25, 0.5, 0.75])
+        return float(middle), max(float(high - low), SMALLEST_SPREAD)
+
     def two_sample_auroc(self, rotation: int) -> float:
         """Return the criterion in one rotation; 0.5 where the scores are unsound."""
         if _unsound(self):
@@ -54,13 +61,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows, sound ones first, how they compare, and which is chosen: overall and in each rotation."""
+    """The rows, how they compare, and which are chosen: the best overall, and the committee of each rotation."""
 
     rows: list[Row]
     failed: dict[str, str]
     comparison: Comparison
     best: int
-    per_rotation: list[Row]
+    per_rotation: list[list[Row]]
 
     @property
     def row(self) -> Row:
@@ -70,7 +77,8 @@ class Choice:
 def choose(rows: list[Row], *, seed: int) -> Choice:
     """Return the choice by the two-sample AUROC; rows whose scores are constant or not finite are left out.
 
-    The best row with the pooled score is chosen, unless the best row of all is better beyond doubt (its paired 95 %
+    The best row with the pooled score is chosen, together with at most two more that cannot be told apart from it
+    (they vote: `Committee`), unless the best row of all is better beyond doubt (its paired 95 %
     interval excludes 0): where anomalies are rare the criterion is noisy, and the fewer rows compete, the less luck
     decides. Measured in `benchmarks/selection.py`.
 
@@ -93,7 +101,8 @@ def choose(rows: list[Row], *, seed: int) -> Choice:
         values=np.mean([each.values for each in comparisons], axis=0),
         draws=np.mean([each.draws for each in comparisons], axis=0),
     )
-    return Choice(sound, failed, joint, _best(sound, joint), [sound[_best(sound, each)] for each in comparisons])
+    committees = [_committee(sound, each, _best(sound, each)) for each in comparisons]
+    return Choice(sound, failed, joint, _best(sound, joint), committees)
 
 
 def _best(rows: list[Row], comparison: Comparison) -> int:
@@ -103,6 +112,21 @@ def _best(rows: list[Row], comparison: Comparison) -> int:
         return comparison.best
     best = max(usual, key=lambda c: comparison.values[c])
     return comparison.best if comparison.gap(comparison.best, best).low > 0 else best
+
+
+def _committee(rows: list[Row], comparison: Comparison, best: int) -> list[Row]:
+    """Return the best row, and the next ones with its score and size that cannot be told apart from it."""
+    like = rows[best]
+    order = sorted(range(len(rows)), key=lambda c: (c != best, -comparison.values[c]))
+    tied = [
+        rows[c]
+        for c in order
+        if rows[c].score == like.score
+        and rows[c].jobs[0].normal == like.jobs[0].normal
+        and rows[c].jobs[0].detector.width == like.jobs[0].detector.width
+        and (c == best or comparison.gap(best, c).low <= 0)
+    ]
+    return tied[:COMMITTEE]
 
 
 def _unsound(row: Row) -> str:
@@ -172,6 +196,7 @@ def choice_record(choice: Choice, sizes: dict[str, tuple[int, int]]) -> ChoiceRe
         candidate=row.id,
         verdict=verdict,
         sentence=_sentence(verdict, row, advantage),
+        committee=[each.id for each in choice.per_rotation[0]],
         augmentation=row.making.augmentation,
         magnitudes=row.making.ranges,
         score=row.score,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from feint.core.errors import InputError
+from pydantic import ValidationError
+
+from feint.core.errors import InputError, IntegrityError
 from feint.data.labels import match, read_labels
 from feint.records.evaluation import EvaluationRecord
 from feint.records.run import Estimate
@@ -41,7 +43,7 @@ def evaluate_run(run: Run, labels: str | Path, *, monitor: Monitor | None = None
         truth.labels, table.score.to_numpy()[truth.rows], table.flagged.to_numpy()[truth.rows], seed=0
     )
     store = run.path / FILE
-    reads = json.loads(store.read_text(encoding="utf-8"))["label_reads"] if store.exists() else 0
+    reads = _label_reads(store) if store.exists() else 0
     record = EvaluationRecord(
         labels=str(labels),
         normal=int((truth.labels == 0).sum()),
@@ -51,3 +53,10 @@ def evaluate_run(run: Run, labels: str | Path, *, monitor: Monitor | None = None
     )
     write_text(store, json.dumps(record.model_dump(mode="json"), indent=2))
     return record
+
+
+def _label_reads(store: Path) -> int:
+    try:
+        return EvaluationRecord.model_validate_json(store.read_bytes()).label_reads
+    except ValidationError as error:
+        raise IntegrityError(f"{store} was cut short or changed: remove it to evaluate afresh.") from error

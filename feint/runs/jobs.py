@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from feint.augmentations import AUGMENTATIONS, NUISANCES
 from feint.core.augmentation import Policy
 from feint.core.detector import as_unit
 from feint.core.streams import seed_of
+from feint.detectors.committee import Committee, empty_committee, fit_committee
 from feint.detectors.discriminator import CHUNK, SCORES, Discriminator, DiscriminatorScorer, ScoreName
 from feint.runs.workspace import atomic, write_text
 from feint.tuning.selftuning import SelfTuner
@@ -146,10 +147,53 @@ class TrainingJob:
         tensors |= {f"held_out.{k}": v for k, v in score_rows(scorer, self.normal, self.held_out).items()}
         tensors |= {f"unlabelled.{k}": v for k, v in score_rows(scorer, self.unlabelled, self.pool).items()}
         with atomic(jobs / f"{self.id}.safetensors") as temporary:
-            save_file(tensors, temporary)
+            temporary.write_bytes(save(tensors))
 
 
-Job = TuningJob | TrainingJob
+@dataclass(frozen=True, kw_only=True)
+class FinalJob:
+    """A committee of the chosen makings. Leaves `<id>.safetensors`: it, and its scores of `held_out` and `pool`."""
+
+    id: str
+    normal: Pixels
+    unlabelled: Pixels
+    training: np.ndarray
+    held_out: np.ndarray
+    pool: np.ndarray
+    makings: tuple[Making, ...]
+    units: tuple[tuple[float, float], ...]
+    detector: Discriminator
+    seed: int
+    cost: float = field(default=1.0, compare=False)
+
+    @property
+    def ticks(self) -> int:
+        """Lines this job will log."""
+        return len(self.makings) * (1 + (self.detector.steps + 18) // 20)
+
+    def done(self, jobs: Path) -> bool:
+        """Whether the job has left its file."""
+        return (jobs / f"{self.id}.safetensors").exists()
+
+    def execute(self, jobs: Path, logs: Path) -> None:
+        """Train every member and score."""
+        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
+            committee = fit_committee(
+                self.detector,
+                self.normal.rows(self.training),
+                policies=[making.policy() for making in self.makings],
+                units=self.units,
+                seed=seed_of(self.seed, self.id),
+                log=lambda step, loss: log(step=step, training_loss=loss),
+            )
+        tensors = {f"scorer.{name}": value.cpu().contiguous() for name, value in committee.state_dict().items()}
+        tensors["held_out"] = score_committee(committee, self.normal, self.held_out)
+        tensors["unlabelled"] = score_committee(committee, self.unlabelled, self.pool)
+        with atomic(jobs / f"{self.id}.safetensors") as temporary:
+            temporary.write_bytes(save(tensors))
+
+
+Job = TuningJob | TrainingJob | FinalJob
 
 
 def execute(job: Job, jobs: Path, logs: Path) -> str:
@@ -196,19 +240,46 @@ def score_rows(scorer: DiscriminatorScorer, pixels: Pixels, rows: np.ndarray) ->
     return {name: torch.cat([torch.empty(0), *(each[name].cpu() for each in found)]) for name in SCORES}
 
 
-def judge_rows(
-    job: TrainingJob, jobs: Path, *, score: ScoreName, requests: list[tuple[Pixels, np.ndarray]]
-) -> list[np.ndarray]:
-    """Return one score of a finished training for the rows of each request; meant for a worker, as its threads are."""
-    scorer = load_trained(job, jobs).scorer
-    return [score_rows(scorer, pixels, rows)[score].numpy() for pixels, rows in requests]
+@dataclass(frozen=True)
+class Finished:
+    """What a final job left behind."""
+
+    committee: Committee
+    held_out: np.ndarray
+    unlabelled: np.ndarray
 
 
-def map_rows(job: TrainingJob, jobs: Path, *, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
-    """Return the anomaly maps (n, h, w) of a finished training for the rows of each request."""
-    scorer = load_trained(job, jobs).scorer
+def load_finished(job: FinalJob, jobs: Path) -> Finished:
+    """Read a finished committee."""
+    tensors = load_file(jobs / f"{job.id}.safetensors")
+    channels, height, width = job.normal.open().shape[1:]
+    committee = empty_committee(job.detector, channels, (height, width), members=len(job.makings))
+    committee.load_state_dict({n.removeprefix("scorer."): v for n, v in tensors.items() if n.startswith("scorer.")})
+    return Finished(committee, tensors["held_out"].numpy(), tensors["unlabelled"].numpy())
+
+
+@torch.no_grad()
+def score_committee(committee: Committee, pixels: Pixels, rows: np.ndarray) -> Tensor:
+    """Return the committee's score of the chosen rows, chunk by chunk; empty where none is chosen."""
+    array, device = pixels.open(), committee.centres.device
+    found = [
+        committee(as_unit(torch.from_numpy(array[rows[i : i + CHUNK]])).to(device)).cpu()
+        for i in range(0, len(rows), CHUNK)
+    ]
+    return torch.cat([torch.empty(0), *found])
+
+
+def judge_rows(job: FinalJob, jobs: Path, *, rows: np.ndarray) -> np.ndarray:
+    """Return the score of chosen normal images; meant for a worker, as its threads are."""
+    found: np.ndarray = score_committee(load_finished(job, jobs).committee, job.normal, rows).numpy()
+    return found
+
+
+def map_rows(job: FinalJob, jobs: Path, *, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
+    """Return the anomaly maps (n, h, w) for the rows of each request."""
+    committee = load_finished(job, jobs).committee
     with torch.no_grad():
-        return [scorer.map(as_unit(pixels.rows(rows))).numpy() for pixels, rows in requests]
+        return [committee.map(as_unit(pixels.rows(rows))).numpy() for pixels, rows in requests]
 
 
 class _Log:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,8 +12,7 @@ from feint.calibration.decision import too_many_flagged
 from feint.calibration.discoveries import power_warning
 from feint.records.run import CalibrationRecord, FoundRecord, WarningRecord
 from feint.runs.carrying_out import Crew
-from feint.runs.choosing import Choice
-from feint.runs.jobs import TrainingJob, load_trained
+from feint.runs.jobs import FinalJob, load_finished
 from feint.runs.model import Member, Model, standardise
 from feint.runs.preparing import Prepared
 from feint.runs.settings import DEFAULT_RATE, TuneSettings
@@ -42,22 +41,21 @@ class Verdict:
     warnings: list[WarningRecord]
 
 
-def judge(data: Prepared, settings: TuneSettings, choice: Choice, finals: list[TrainingJob], crew: Crew) -> Verdict:
+def judge(data: Prepared, settings: TuneSettings, finals: list[FinalJob], crew: Crew) -> Verdict:
     """Open the calibration normals, once, and judge every unlabelled image with the final detector."""
     members, scores, maps = [], [], []
-    for row, job, roles in zip(choice.per_rotation, finals, data.rotations, strict=True):
-        (calibration,) = crew.scores(job, row.score, [(job.normal, roles.calibration)])
+    for job, roles in zip(finals, data.rotations, strict=True):
+        calibration = crew.scores(job, roles.calibration)
         maps += crew.maps(job, [(job.normal, roles.calibration[:MAPPED])])
-        trained = load_trained(job, crew.space.jobs)
-        trained.scorer.score = row.score
-        scores.append(trained.unlabelled[row.score])
+        finished = load_finished(job, crew.space.jobs)
+        scores.append(finished.unlabelled)
         preprocessing = data.preprocessing[data.px_of(job.normal)]
-        members.append(Member(trained.scorer, calibration.astype(np.float64), job.making, preprocessing))
+        members.append(Member(finished.committee, calibration.astype(np.float64), job.makings, preprocessing))
     n = sum(len(each.calibration) for each in members)
     rate, warnings = _rate(settings, n, len(data.unlabelled_names))
     mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"
     model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=_map_scale(maps))
-    judged = _known_normals(Judged(*model.judge(scores)), data)
+    judged = _known_normals(*model.judge(scores)[:2], data, model)
     calibration_record = _calibration_record(model, settings, n)
     return Verdict(model, judged, calibration_record, _found(judged, model, n, len(data.twins)), warnings)
 
@@ -86,12 +84,11 @@ def _map_scale(maps: list[np.ndarray]) -> tuple[float, float]:
     return float(low), float(max(high * 1.25, low + 1e-6))
 
 
-def _known_normals(judged: Judged, data: Prepared) -> Judged:
-    """Unflag unlabelled images that also stand among the normal ones; their p-value is 1."""
-    twins = np.array(sorted(data.twins), dtype=np.int64)
-    p, flagged = judged.p_values.copy(), judged.flagged.copy()
-    p[twins], flagged[twins] = 1.0, False
-    return replace(judged, p_values=p, flagged=flagged)
+def _known_normals(scores: np.ndarray, p_values: np.ndarray, data: Prepared, model: Model) -> Judged:
+    """Judge unlabelled images, those that also stand among the normal ones with a p-value of 1."""
+    p = p_values.copy()
+    p[list(data.twins)] = 1.0
+    return Judged(scores, p, model.flags(p))
 
 
 def _calibration_record(model: Model, settings: TuneSettings, n: int) -> CalibrationRecord:
@@ -144,7 +141,7 @@ def _found(judged: Judged, model: Model, n: int, known: int) -> FoundRecord:
     )  # fmt: skip
 
 
-def audit(data: Prepared, choice: Choice, model: Model, audits: list[TrainingJob], crew: Crew) -> Judged:
+def audit(data: Prepared, model: Model, audits: list[FinalJob], crew: Crew) -> Judged:
     """Return every normal image's score by a detector that was not trained on it, its rank among its kind, its flag.
 
     Images scored by the same detector are ranked among themselves; their scores are brought to one scale by the
@@ -153,8 +150,7 @@ def audit(data: Prepared, choice: Choice, model: Model, audits: list[TrainingJob
     groups = [
         (roles.calibration, member.calibration) for roles, member in zip(data.rotations, model.members, strict=True)
     ]
-    score = choice.per_rotation[0].score
-    groups += [(job.held_out, load_trained(job, crew.space.jobs).held_out[score]) for job in audits]
+    groups += [(job.held_out, load_finished(job, crew.space.jobs).held_out) for job in audits]
     n = len(data.normal_names)
     scores, p = np.zeros(n), np.ones(n)
     low, middle, high = np.quantile(model.calibration_scores, [0.25, 0.5, 0.75])

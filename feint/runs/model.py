@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from feint.calibration.conformal import cross_conformal_p_values, p_values
 from feint.calibration.decision import decide
 from feint.core.detector import as_unit
 from feint.core.errors import IntegrityError
-from feint.detectors.discriminator import CHUNK, Discriminator, DiscriminatorScorer, ScoreName
+from feint.detectors.committee import Committee, empty_committee
+from feint.detectors.discriminator import CHUNK, Discriminator, ScoreName
 from feint.records.run import PreprocessingRecord
 from feint.runs.jobs import Making
 from feint.runs.workspace import atomic, write_text
@@ -28,8 +29,17 @@ FORMAT = 1
 WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
 
 
+class MakingManifest(BaseModel):
+    """How one member of a committee was taught: the augmentation and the ranges of its magnitudes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    augmentation: str
+    magnitudes: dict[str, tuple[float, float]]
+
+
 class MemberManifest(BaseModel):
-    """One scorer of a model: what it needs to be rebuilt and to be compared with its siblings."""
+    """One committee of a model: what it needs to be rebuilt and to be compared with its siblings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,8 +47,7 @@ class MemberManifest(BaseModel):
     width: int
     depth: int
     score: ScoreName
-    augmentation: str
-    magnitudes: dict[str, tuple[float, float]]
+    makings: list[MakingManifest]
     preprocessing: PreprocessingRecord
 
 
@@ -54,21 +63,26 @@ class Manifest(BaseModel):
     rate: float
     map_scale: tuple[float, float]
     sha256: str
+    own_sha256: str = ""
+
+    def digest(self) -> str:
+        """Return the sha256 of everything here but itself."""
+        return hashlib.sha256(self.model_dump_json(exclude={"own_sha256"}).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Member:
-    """A scorer with the scores of its calibration normals, which no training and no choice has seen."""
+    """A committee with the scores of its calibration normals, which no training and no choice has seen."""
 
-    scorer: DiscriminatorScorer
+    scorer: Committee
     calibration: np.ndarray
-    making: Making
+    makings: tuple[Making, ...]
     preprocessing: PreprocessingRecord
 
     @torch.no_grad()
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """Return anomaly scores (n,) of uint8 images (n, c, h, w)."""
-        device = self.scorer.gaussian.centre.device
+        device = self.scorer.centres.device
         chunks = [
             self.scorer(as_unit(torch.from_numpy(np.ascontiguousarray(pixels[i : i + CHUNK]))).to(device)).cpu()
             for i in range(0, len(pixels), CHUNK)
@@ -78,13 +92,13 @@ class Member:
     @torch.no_grad()
     def maps(self, pixels: np.ndarray) -> np.ndarray:
         """Return anomaly maps (n, h, w) of uint8 images (n, c, h, w)."""
-        device = self.scorer.gaussian.centre.device
+        device = self.scorer.centres.device
         return self.scorer.map(as_unit(torch.from_numpy(np.ascontiguousarray(pixels))).to(device)).cpu().numpy()
 
 
 @dataclass(frozen=True)
 class Model:
-    """One scorer, or several that were cross-fitted and vote.
+    """One committee, or several that were cross-fitted.
 
     With one, the score is its own. With several it is the mean of theirs, each standardised by the median and the
     quartiles of its own calibration normals, and p-values are cross-conformal.
@@ -125,16 +139,18 @@ class Model:
                 tensors[f"member{k}.scorer.{name}"] = value.cpu().contiguous()
             tensors[f"member{k}.calibration"] = torch.from_numpy(np.asarray(member.calibration, dtype=np.float64))
         with atomic(folder / WEIGHTS) as temporary:
-            save_file(tensors, temporary)
+            temporary.write_bytes(save(tensors))
         manifest = Manifest(
             feint=version,
             members=[
                 MemberManifest(
-                    width=each.scorer.width,
-                    depth=each.scorer.depth,
-                    score=each.scorer.score,
-                    augmentation=each.making.augmentation,
-                    magnitudes=each.making.ranges,
+                    width=each.scorer.recipe.width,
+                    depth=each.scorer.recipe.depth,
+                    score=each.scorer.recipe.score,
+                    makings=[
+                        MakingManifest(augmentation=making.augmentation, magnitudes=making.ranges)
+                        for making in each.makings
+                    ],
                     preprocessing=each.preprocessing,
                 )
                 for each in self.members
@@ -144,7 +160,8 @@ class Model:
             map_scale=self.map_scale,
             sha256=_sha256(folder / WEIGHTS),
         )
-        write_text(folder / MANIFEST, manifest.model_dump_json(indent=2))
+        sealed = manifest.model_copy(update={"own_sha256": manifest.digest()})
+        write_text(folder / MANIFEST, sealed.model_dump_json(indent=2))
 
     @classmethod
     def load(cls, folder: Path) -> Model:
@@ -165,7 +182,8 @@ class Model:
             tensors = load_file(weights)
             members = tuple(_rebuild(k, each, tensors) for k, each in enumerate(manifest.members))
         except (SafetensorError, RuntimeError, KeyError) as error:
-            raise IntegrityError(f"{weights} does not fit {folder / MANIFEST}: {error}. Tune again.") from error
+            reason = " ".join(str(error).split())[:200]
+            raise IntegrityError(f"{weights} does not fit {folder / MANIFEST}: {reason}. Tune again.") from error
         return cls(members=members, mode=manifest.mode, rate=manifest.rate, map_scale=manifest.map_scale)
 
 
@@ -179,13 +197,14 @@ def standardise(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def _rebuild(k: int, manifest: MemberManifest, tensors: dict[str, torch.Tensor]) -> Member:
     recipe = Discriminator(width=manifest.width, depth=manifest.depth, score=manifest.score)
     shape = manifest.preprocessing
-    scorer = recipe.scorer(shape.channels, (shape.height, shape.width))
+    size = (shape.height, shape.width)
+    scorer = empty_committee(recipe, shape.channels, size, members=len(manifest.makings))
     prefix = f"member{k}.scorer."
     scorer.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
     return Member(
         scorer.eval().requires_grad_(requires_grad=False),
         tensors[f"member{k}.calibration"].numpy(),
-        Making(augmentation=manifest.augmentation, ranges=manifest.magnitudes),
+        tuple(Making(augmentation=each.augmentation, ranges=each.magnitudes) for each in manifest.makings),
         manifest.preprocessing,
     )
 
@@ -200,10 +219,13 @@ def _read_manifest(path: Path) -> Manifest:
                 f"{path} has format {content.get('format')!r}, this version of Feint reads {FORMAT}: use the version "
                 f"that wrote it ({content.get('feint', 'unknown')})."
             )
-        return Manifest.model_validate(content)
+        manifest = Manifest.model_validate(content)
     except (UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise IntegrityError(f"{path} was cut short or changed: {reason}. Copy it again, or tune again.") from error
+    if manifest.digest() != manifest.own_sha256:
+        raise IntegrityError(f"{path} was changed after this run wrote it. Copy it again, or tune again.")
+    return manifest
 
 
 def _sha256(path: Path) -> str:

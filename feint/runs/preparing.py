@@ -10,13 +10,13 @@ import numpy as np
 
 from feint.core.errors import InputError, UnsupportedRateError
 from feint.data import Decoded, ImageSet, Survey, decode, groups_of_duplicates, open_images, plan_preprocessing, survey
+from feint.data.check import FEWEST_NORMALS
 from feint.records.run import DataRecord, ImagesRecord, PreprocessingRecord, WarningRecord
 from feint.runs.jobs import Pixels
 from feint.runs.progress import Monitor
 from feint.runs.splits import Rotation, divide
 from feint.runs.workspace import Workspace
 
-MINIMUM = 20
 SMALLEST_POOL = 10
 
 ImagesLike = str | Path | np.ndarray | ImageSet | list[str] | list[Path]
@@ -26,8 +26,9 @@ ImagesLike = str | Path | np.ndarray | ImageSet | list[str] | list[Path]
 class Prepared:
     """The images of a run, decoded at every size it needs, and the role of each normal one.
 
-    Rows index the readable images. `pool` are the rows of unlabelled images that take part in tuning and in the
-    criterion: all but those shared with the normal set, unless hardly any would be left.
+    Rows index the readable images; normal ones of one group are copies of one another. `pool` are the rows of
+    unlabelled images that take part in tuning and in the criterion: all but those shared with the normal set, unless
+    hardly any would be left.
     """
 
     normal: dict[int, Pixels]
@@ -35,6 +36,7 @@ class Prepared:
     preprocessing: dict[int, PreprocessingRecord]
     normal_names: tuple[str, ...]
     unlabelled_names: tuple[str, ...]
+    groups: list[int]
     rotations: list[Rotation]
     pool: np.ndarray
     twins: dict[int, int]
@@ -102,6 +104,7 @@ def prepare(
         preprocessing=planned,
         normal_names=decoded["normal"].names,
         unlabelled_names=decoded["unlabelled"].names,
+        groups=groups,
         rotations=rotations,
         pool=pool,
         twins=twins,
@@ -134,9 +137,9 @@ class _Allocator:
 
 def _refuse(normal: Decoded, needed: int) -> None:
     n = len(normal.names)
-    if n < MINIMUM:
+    if n < FEWEST_NORMALS:
         raise InputError(
-            f"{n} readable normal images are too few: {MINIMUM} are needed to train, to choose and to calibrate. "
+            f"{n} readable normal images are too few: {FEWEST_NORMALS} are needed to train, choose and calibrate. "
             + (
                 f"{len(normal.skipped)} more could not be read, the first because: {normal.skipped[0].reason}. "
                 if normal.skipped

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from feint.runs.model import Model
+
+COLUMNS: dict[Hashable, type] = {"path": str, "score": float, "p_value": float, "flagged": int}
 
 
 class Run:
@@ -70,7 +73,15 @@ class Run:
     def _table(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.read_csv(self.path / name, dtype={"path": str}, keep_default_na=False)
+        path = self.path / name
+        try:
+            table = pd.read_csv(path, dtype=COLUMNS, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise IntegrityError(f"{path} is missing, cut short or changed: {reason}. Tune again.") from error
+        if list(table) != list(COLUMNS):
+            raise IntegrityError(f"{path} was changed: its columns are {', '.join(map(str, table))}. Tune again.")
+        return table
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}): {self.record.found.sentence}"

@@ -17,6 +17,7 @@ from feint.runs.model import Model
 from feint.runs.preparing import ImagesLike
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
+from feint.runs.workspace import atomic_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +41,19 @@ def score_images(run: Run, images: ImagesLike, *, maps: Path | None = None, moni
     Raises: InputError where no image can be used, IntegrityError where the run is damaged, OutputError.
     Cost: memory does not grow with the number of images, but for 100 bytes of table each.
     """
-    import pandas as pd
-
-    monitor = monitor or Silent()
     model = run.model
     opened = open_images(images, role="unlabelled")
-    if maps is not None and maps.exists():
+    if maps is None:
+        return _score(model, opened, None, monitor or Silent())
+    if maps.exists():
         raise OutputError(f"{maps} exists already and is never overwritten: choose another folder with --maps.")
+    with atomic_folder(maps) as folder:
+        return _score(model, opened, folder, monitor or Silent())
+
+
+def _score(model: Model, opened: ImageSet, maps: Path | None, monitor: Monitor) -> Scored:
+    import pandas as pd
+
     monitor.phase("scoring")
     names: list[str] = []
     scores: list[list[np.ndarray]] = [[] for _ in model.members]
@@ -92,9 +99,4 @@ def _write_maps(
         header = images.header(int(i))
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            Image.fromarray(each).resize((header.width, header.height), Image.Resampling.BILINEAR).save(path)
-        except OSError as error:
-            raise OutputError(
-                f"{path} cannot be written: {error.strerror}. Free some space or choose another folder."
-            ) from error
+        Image.fromarray(each).resize((header.width, header.height), Image.Resampling.BILINEAR).save(path)

@@ -45,6 +45,18 @@ class TuneSettings(BaseModel):
                 raise ValueError(f"{name!r} is not one of {', '.join(catalogue)}")
         return tuple(dict.fromkeys(names))
 
+    @field_validator("device")
+    @classmethod
+    def _there(cls, device: str) -> str:
+        import torch
+
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise ValueError(f"torch cannot compute on it: {reason}. 'cpu' always works") from error
+        return device
+
     @model_validator(mode="after")
     def _one_rate(self) -> TuneSettings:
         if self.false_alarm_rate is not None and self.fdr is not None:
@@ -121,7 +133,7 @@ BUDGETS: dict[BudgetName, Budget] = {
         updates=60,
         rounds=(Round(px=64, width=16, steps=400),),
         finalists=0,
-        final_steps=1000,
+        final_steps=700,
     ),
     "thorough": Budget(
         screening=Round(px=64, width=16, steps=300),

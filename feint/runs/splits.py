@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from feint.core.errors import InputError
 from feint.core.streams import numpy_stream
 
 SELECTION = CALIBRATION = 0.2
 LARGEST_CALIBRATION = 0.4
 SMALL = 100
 FOLDS = 5
+FEWEST_DIFFERENT = 10
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ def divide(groups: list[int], *, needed: int, seed: int) -> list[Rotation]:
 
     Returns one rotation (60 / 20 / 20 %, more for calibration if `needed` says so), or five for cross-fitting where
     there are fewer than 100 images or where more than 40 % of them would be needed: each image then calibrates once.
+
+    Raises: InputError where there are fewer than 10 different images, or a role gets none because of its copies.
     """
     keys = np.asarray(groups)
     order = numpy_stream(seed, "split").permutation(np.unique(keys))
     n = len(keys)
     by_group = {int(key): np.flatnonzero(keys == key) for key in order}
+    if len(order) < FEWEST_DIFFERENT:
+        raise _too_many_copies(n, len(order))
     if n < SMALL or needed > LARGEST_CALIBRATION * n:
         folds = _deal(by_group, [1 / FOLDS] * FOLDS, n)
         return [
@@ -60,4 +66,13 @@ def _deal(by_group: dict[int, np.ndarray], shares: list[float], n: int) -> list[
         part = min(int(np.searchsorted(ends, dealt, side="right")), len(shares) - 1)
         parts[part].append(members)
         dealt += len(members)
-    return [np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64) for part in parts]
+    if not all(parts):
+        raise _too_many_copies(n, len(by_group))
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def _too_many_copies(n: int, different: int) -> InputError:
+    return InputError(
+        f"the {n} normal images are copies of only {different} different ones, too few to train, "
+        "to choose and to calibrate with different images. Add different normal images."
+    )

@@ -8,7 +8,7 @@ from tempfile import mkdtemp
 from feint import __version__
 from feint.backends import available_cores, open_backend
 from feint.calibration.conformal import minimum_images
-from feint.core.errors import InputError, OutputError, SettingError
+from feint.core.errors import CollapseError, InputError, SettingError
 from feint.records.run import ScreenedRecord, StartRecord
 from feint.runs.candidates import (
     audit_jobs,
@@ -29,7 +29,7 @@ from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.run import Run
 from feint.runs.settings import BUDGETS, Budget, TuneSettings
-from feint.runs.workspace import Workspace
+from feint.runs.workspace import Workspace, told
 from feint.runs.writing import record_of, write_run
 
 MOST_WORKERS = 8
@@ -57,13 +57,21 @@ def run_tune(
     space = Workspace(out or Path(mkdtemp(prefix="feint-")) / "run")
     space.open(resume=resume)
     try:
-        return _run(normal, unlabelled, settings, space, monitor or Silent())
-    except (InputError, SettingError, OutputError):
+        _run(normal, unlabelled, settings, space, monitor or Silent())
+    except (InputError, SettingError, CollapseError, OSError) as error:
         space.discard()
+        if out is None:
+            space.out.parent.rmdir()
+        if isinstance(error, OSError):
+            raise told(error, space.path) from error
         raise
+    space.finish()
+    return Run(space.out)
 
 
-def _run(normal: ImagesLike, unlabelled: ImagesLike, settings: TuneSettings, space: Workspace, monitor: Monitor) -> Run:
+def _run(
+    normal: ImagesLike, unlabelled: ImagesLike, settings: TuneSettings, space: Workspace, monitor: Monitor
+) -> None:
     phases = Phases(monitor)
     workers = min(available_cores(), MOST_WORKERS) if settings.device == "cpu" else 1
     budget = BUDGETS[settings.budget].at(settings.image_size)
@@ -89,18 +97,15 @@ def _run(normal: ImagesLike, unlabelled: ImagesLike, settings: TuneSettings, spa
         with phases("choosing without labels"):
             choice = choose(rows, seed=settings.seed)
         with phases("training the chosen detector"):
-            chosen = [row.jobs[r] for r, row in enumerate(choice.per_rotation)]
-            finals = final_jobs(data, chosen, steps=budget.final_steps)
-            audits = audit_jobs(data, settings, finals[0]) if len(finals) == 1 else []
+            finals = final_jobs(data, choice, steps=budget.final_steps)
+            audits = audit_jobs(data, settings, choice, steps=budget.final_steps // 2) if len(finals) == 1 else []
             crew.carry_out([*finals, *audits])
         with phases("calibrating and judging"):
-            verdict = judge(data, settings, choice, finals, crew)
-            normals = audit(data, choice, verdict.model, audits, crew)
+            verdict = judge(data, settings, finals, crew)
+            normals = audit(data, verdict.model, audits, crew)
         with phases("writing the report"):
             record = record_of(data, settings, choice, verdict, phases=phases.records, starts=tuned, screened=screened)
             write_run(record, data=data, finals=finals, verdict=verdict, normals=normals, crew=crew)
-    space.finish()
-    return Run(space.out)
 
 
 def _screen(

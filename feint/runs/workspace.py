@@ -30,13 +30,28 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise _told(error, path) from error
+        raise told(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _told(error: OSError, path: Path) -> OSError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path` that is renamed to it on success and removed otherwise; see `atomic`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise told(error, path) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def told(error: OSError, path: Path) -> OSError:
+    """Return the OutputError that says why nothing can be written at `path`; any other error as it is."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return OutputError(f"the disk is full: {path} could not be written. Free some space and start again.")
     if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
         return OutputError(f"{path} cannot be written: {error.strerror}. Choose another place with --out.")
@@ -59,21 +74,23 @@ class Workspace:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.path = out.with_name(out.name + SUFFIX)
+        self.taken_up = False
 
     def open(self, *, resume: bool) -> None:
         """Make the folder; raises OutputError where RUN exists already."""
         if self.out.exists():
             raise OutputError(f"{self.out} exists already and is never overwritten: choose another name with --out.")
-        if self.path.exists() and not resume:
-            shutil.rmtree(self.path)
+        self.taken_up = resume and self.path.exists()
         try:
+            if self.path.exists() and not resume:
+                shutil.rmtree(self.path)
             self.jobs.mkdir(parents=True, exist_ok=True)
             self.logs.mkdir(exist_ok=True)
         except OSError as error:
-            told = _told(error, self.path)
-            if told is error:
-                told = OutputError(f"{self.path} cannot be made: {error.strerror}. Choose another place with --out.")
-            raise told from error
+            found = told(error, self.path)
+            if found is error:
+                found = OutputError(f"{self.path} cannot be made: {error.strerror}. Choose another place with --out.")
+            raise found from error
 
     @property
     def jobs(self) -> Path:
@@ -100,7 +117,10 @@ class Workspace:
         write_text(marker, digest)
 
     def allocate(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Return a uint8 array of `shape` that lives in a file: workers share it and memory need not hold it."""
+        """Return a uint8 array of `shape` that lives in a file: workers share it and memory need not hold it.
+
+        The space is taken at once: writing to a mapped file on a disk that has become full would kill the process.
+        """
         path = self.path / f"{name}.npy"
         size = int(np.prod(shape))
         free = shutil.disk_usage(self.path).free
@@ -110,9 +130,13 @@ class Workspace:
                 "Free some space, choose another place with --out, or a smaller --image-size."
             )
         try:
-            return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+            array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+            if hasattr(os, "posix_fallocate"):
+                with path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, array.offset + size)
         except OSError as error:
-            raise _told(error, path) from error
+            raise told(error, path) from error
+        return array
 
     def finish(self) -> None:
         """Rename the finished result to RUN and remove what is left."""
@@ -124,5 +148,6 @@ class Workspace:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove everything, but for what an earlier attempt has left."""
+        if not self.taken_up:
+            shutil.rmtree(self.path, ignore_errors=True)

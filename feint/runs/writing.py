@@ -17,7 +17,7 @@ from feint.records.run import PhaseRecord, RunRecord, ScreenedRecord, StartRecor
 from feint.report import Gallery, Picture, render
 from feint.runs.carrying_out import Crew
 from feint.runs.choosing import Choice, candidate_records, choice_record
-from feint.runs.jobs import Pixels, TrainingJob
+from feint.runs.jobs import FinalJob, Pixels, TrainingJob
 from feint.runs.judging import Judged, Verdict
 from feint.runs.preparing import Prepared
 from feint.runs.settings import TuneSettings
@@ -79,7 +79,7 @@ def write_run(
     record: RunRecord,
     *,
     data: Prepared,
-    finals: list[TrainingJob],
+    finals: list[FinalJob],
     verdict: Verdict,
     normals: Judged,
     crew: Crew,
@@ -116,7 +116,7 @@ def table(names: tuple[str, ...], judged: Judged) -> str:
 
 
 def _gallery(
-    record: RunRecord, data: Prepared, finals: list[TrainingJob], verdict: Verdict, normals: Judged, crew: Crew
+    record: RunRecord, data: Prepared, finals: list[FinalJob], verdict: Verdict, normals: Judged, crew: Crew
 ) -> Gallery:
     """Return the pictures of the report, with maps by the chosen detector."""
     job, found = finals[0], verdict.unlabelled
@@ -152,9 +152,9 @@ def _pictures(
     ]
 
 
-def _pairs(record: RunRecord, data: Prepared, job: TrainingJob) -> list[tuple[Picture, Picture]]:
+def _pairs(record: RunRecord, data: Prepared, job: FinalJob) -> list[tuple[Picture, Picture]]:
     """Return normal images beside the pseudo-anomalies that the chosen detector was trained on, if it was."""
-    policy = job.making.policy()
+    policy = next((made for making in job.makings if (made := making.policy())), None)
     if policy is None:
         return []
     rows = numpy_stream(record.seed, "pairs").permutation(data.rotations[0].training)[:PAIRS_SHOWN]

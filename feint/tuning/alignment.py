@@ -9,6 +9,7 @@ from feint.core.errors import CollapseError
 
 EPSILON = 1e-12
 COLLAPSE = 1e-8
+ROUNDING = 100
 
 
 def total_distance_normalisation(*sets: Tensor) -> tuple[Tensor, ...]:
@@ -19,7 +20,7 @@ def total_distance_normalisation(*sets: Tensor) -> tuple[Tensor, ...]:
     Afterwards sum_i ||z^_i||^2 = N and sum_ij ||z^_i - z^_j||^2 = 2 N^2, so that embeddings cannot lower a distance
     loss by shrinking. Gradient flows through the mean and the norm.
 
-    Raises: CollapseError where ||Z^c||_F < 1e-8.
+    Raises: CollapseError where ||Z^c||_F < 1e-8, or is no more than rounding beside ||Z||_F, or is not finite.
     References: Yoo, Zhao, Akoglu (KDD 2025), arXiv:2306.12033, equation 2. Deviations: none known (the constant
     sqrt(N) is a convention).
 
@@ -31,9 +32,10 @@ def total_distance_normalisation(*sets: Tensor) -> tuple[Tensor, ...]:
     joint = torch.cat(sets)
     centred = joint - joint.mean(0)
     norm = (centred.square().sum() + EPSILON**2).sqrt()
-    if float(norm.detach()) < COLLAPSE:
+    level = float(joint.detach().norm())
+    if not norm.detach() > COLLAPSE + ROUNDING * torch.finfo(joint.dtype).eps * level:
         raise CollapseError(
-            "all embeddings are the same, so distances between them mean nothing: the encoder collapsed."
+            "all embeddings are the same or not finite, so distances between them mean nothing: the encoder collapsed."
         )
     scaled = centred * (len(joint) ** 0.5 / norm)
     parts: tuple[Tensor, ...] = torch.split(scaled, [len(each) for each in sets])
@@ -53,7 +55,8 @@ def mean_distance(normal: Tensor, pseudo: Tensor, unlabelled: Tensor) -> Tensor:
 
     Example:
         >>> normal, pseudo = torch.zeros(4, 2), torch.tensor([[1.0, 0.0]]).repeat(4, 1)
-        >>> float(mean_distance(*total_distance_normalisation(normal, pseudo, torch.cat([normal[:2], pseudo[:2]]))))
+        >>> sets = total_distance_normalisation(normal, pseudo, torch.cat([normal[:2], pseudo[:2]]))
+        >>> round(float(mean_distance(*sets)), 6)
         1.0
     """
     to_normal: Tensor = (unlabelled - normal.mean(0)).norm(dim=1)

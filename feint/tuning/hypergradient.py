@@ -50,7 +50,7 @@ def unrolled(
         gradients = torch.autograd.grad(value, at, create_graph=True)
         at = tuple(each - rate * g for each, rate, g in zip(at, rates, gradients, strict=True))
     result = upper(at, v)
-    (gradient,) = torch.autograd.grad(result, v)
+    (gradient,) = torch.autograd.grad(result, v, materialize_grads=True)
     assert first is not None
     return Hypergradient(gradient, tuple(each.detach() for each in at), first, result.detach())
 
@@ -73,6 +73,6 @@ def first_order(
             (each - rate * g).detach().requires_grad_() for each, rate, g in zip(at, rates, gradients, strict=True)
         )
     result = upper(at, v)
-    (gradient,) = torch.autograd.grad(result, v)
+    (gradient,) = torch.autograd.grad(result, v, materialize_grads=True)
     assert first is not None
     return Hypergradient(gradient, tuple(each.detach() for each in at), first, result.detach())

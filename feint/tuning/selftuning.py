@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from feint.core.augmentation import RHO_LIMIT, Augmentation, Policy
 from feint.core.detector import as_unit
-from feint.core.errors import CollapseError
+from feint.core.errors import CollapseError, SettingError
 from feint.core.streams import seed_of, stream
 from feint.metrics.roc import auroc
 from feint.networks import Classifier
@@ -88,6 +88,8 @@ class SelfTuner:
         log: Callable[[int, float, float, dict[str, float]], None],
     ) -> Tuned:
         """Tune from `start` on uint8 images (n, c, h, w); `log(step, L_val, L_trn, magnitudes)` after each update."""
+        if not augmentation.differentiable:
+            raise SettingError(f"{augmentation.name} has no gradient for its magnitudes: it cannot be tuned.")
         return _Start(self, normals, unlabelled, augmentation, seed).run(start, log)
 
 
@@ -99,7 +101,7 @@ class _Start:
     ) -> None:
         self.recipe, self.normals, self.unlabelled, self.augmentation = recipe, normals, unlabelled, augmentation
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(seed, "weights"))
+            torch.default_generator.manual_seed(seed_of(seed, "weights"))
             self.network = Classifier(normals.shape[1], width=recipe.width, depth=recipe.depth)
         self.network.to(recipe.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=recipe.rate)
@@ -126,7 +128,7 @@ class _Start:
                 log(update, float(found.upper), float(found.lower), self._magnitudes(rho))
         except CollapseError as error:
             return Tuned(self._magnitudes(rho), "collapsed", str(error), 0.5, 0.0)
-        return self._judge(torch.stack(tail).mean(0))
+        return self._judge(torch.stack(tail or [rho]).mean(0))
 
     def _magnitudes(self, rho: Tensor) -> dict[str, float]:
         values = self.augmentation.natural(rho).tolist()

@@ -99,7 +99,6 @@ def test_embeddings_that_are_not_finite_are_a_collapse(bad):
         fitted(z)
 
 
-@pytest.mark.xfail(strict=True, raises=UserWarning, reason="feint/detectors/density.py: the spread of one image is NaN")
 def test_one_image_is_a_collapse():
     with pytest.raises(CollapseError):
         fitted(correlated(1, 4))

@@ -127,16 +127,14 @@ def test_colour_and_odd_sizes_fit():
     assert found.map(as_unit(images)).shape == (30, 21, 13)
 
 
-# --- input that must be refused, and is not yet -------------------------------------------------------------------
+# --- input that must be refused -----------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="feint/core/detector.py: Scorer._check does not look at the type")
 def test_bytes_are_not_scored(scorer):
     with pytest.raises(InputError, match="uint8"):
         scorer(normal_images(3, "new"))
 
 
-@pytest.mark.xfail(strict=True, reason="feint/core/detector.py: nothing checks what fit is given")
 @pytest.mark.parametrize(
     "images",
     [normal_images(40, "normal")[:, 0], as_unit(normal_images(40, "normal")), normal_images(0, "none")],
@@ -147,7 +145,6 @@ def test_fit_refuses_other_than_images_of_bytes(images):
         SMALL.fit(images, policy=None, seed=0)
 
 
-@pytest.mark.xfail(strict=True, reason="feint/detectors/discriminator.py: settings are not checked")
 @pytest.mark.parametrize("setting", [{"depth": 1}, {"width": 10}, {"score": "pooling"}, {"batch": 0}, {"steps": -1}])
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(SettingError, match=next(iter(setting))):

@@ -63,7 +63,6 @@ def test_a_collapse_is_an_error_not_a_value(dtype):
         alignment_loss(same, same, same)
 
 
-@pytest.mark.xfail(strict=True, reason="feint/tuning/alignment.py: COLLAPSE is absolute, rounding is not")
 def test_a_collapse_is_seen_through_the_rounding_of_single_precision():
     same = torch.rand(1, 128, generator=stream(0, "same")).repeat(64, 1)
     with pytest.raises(CollapseError, match="collapsed"):

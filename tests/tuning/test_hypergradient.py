@@ -101,9 +101,6 @@ def test_first_order_on_the_quadratic_problem_is_the_direct_path():
     assert (problem.solve(first_order, 2).gradient - wanted).norm() / wanted.norm() > 0.01
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeError, reason="feint/tuning/hypergradient.py: materialize_grads is missing"
-)
 def test_first_order_is_zero_where_only_the_weights_act():
     problem = QuadraticProblem.made()
     found = first_order(problem.lower, problem.upper_of_weights, problem.w, problem.v, rates=problem.rates)

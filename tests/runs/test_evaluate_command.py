@@ -1,0 +1,132 @@
+"""`feint evaluate`: the only command that opens labels."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from small_runs import defective, picture, write
+
+import feint
+
+KEYS = {"auroc", "average_precision", "f1", "false_alarm_rate", "detection_rate"}
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """Return a copy of the finished run, into which results may be written."""
+    return feint.Run(shutil.copytree(finished.path, tmp_path / "run"))
+
+
+@pytest.fixture
+def labels(tmp_path):
+    """Return the labels of the unlabelled images as a CSV."""
+    path = tmp_path / "labels.csv"
+    path.write_text("path,label\n" + "".join(f"{i:03d}.png,{int(defective(i))}\n" for i in range(60)))
+    return path
+
+
+def test_numbers_are_those_of_sklearn_and_are_stored(command, run, labels):
+    outcome = command("evaluate", run.path, labels, "--json")
+    assert outcome.code == 0
+    found = json.loads(outcome.out)
+    truth = np.array([defective(int(path[:3])) for path in run.scores.path])
+    assert found["auroc"] == pytest.approx(roc_auc_score(truth, run.scores.score))
+    assert found["average_precision"] == pytest.approx(average_precision_score(truth, run.scores.score))
+    assert found["f1"] == pytest.approx(f1_score(truth, run.scores.flagged))
+    assert found["false_alarm_rate"] == pytest.approx(run.scores.flagged[~truth].mean())
+    assert found["detection_rate"] == pytest.approx(run.scores.flagged[truth].mean())
+    assert all(found[f"{key}_interval"][0] <= found[key] <= found[f"{key}_interval"][1] for key in KEYS)
+    assert (found["normal"], found["anomalous"], found["label_reads"]) == (36, 24, 1)
+    stored = json.loads((run.path / "evaluation.json").read_text())
+    assert stored["auroc"]["value"] == found["auroc"]
+    assert feint.Run(run.path).record.label_reads == 0  # the run itself was made without labels
+
+
+def test_every_look_at_labels_is_counted(command, run, labels):
+    plain = command("evaluate", run.path, labels)
+    assert plain.code == 0
+    assert "AUROC" in plain.err + plain.out
+    assert "95 % interval" in plain.err + plain.out
+    assert json.loads(command("evaluate", run.path, labels, "--json").out)["label_reads"] == 2
+    assert feint.evaluate(run, labels).label_reads == 3
+
+
+def test_paths_match_by_file_name(run, labels):
+    text = labels.read_text().replace("\n0", "\n/data/somewhere/0")
+    first = feint.evaluate(run, labels)
+    labels.write_text(text)
+    assert feint.evaluate(run, labels).auroc == first.auroc
+
+
+def test_some_labels_are_enough(run, labels):
+    labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:21]) + "elsewhere.png,1\n")
+    found = feint.evaluate(run, labels)
+    assert found.normal + found.anomalous == 20
+
+
+def mvtec_test_folder(root, *, seeds):
+    images = {f"good/{i}.png": picture(4000 + i) for i in seeds}
+    return write(root, images | {f"blob/{i}.png": picture(4100 + i, defect=True) for i in seeds})
+
+
+def test_a_test_folder_that_was_not_in_the_pool_is_scored_first(run, tmp_path):
+    found = feint.evaluate(run, mvtec_test_folder(tmp_path / "test", seeds=range(12)))
+    assert (found.normal, found.anomalous) == (12, 12)
+    assert found.auroc.value > 0.8
+
+
+def test_a_test_folder_in_the_pool_needs_no_scoring(small, folders, tmp_path):
+    category = tmp_path / "category"
+    mvtec_test_folder(category / "test", seeds=range(15))
+    shutil.copytree(folders[0], category / "train/good")
+    run = feint.tune(category, category, out=tmp_path / "run", budget="quick", augmentations=["cutdiff"])
+    assert sorted(run.scores.path)[0] == "test/blob/0.png"
+    truth = run.scores.path.str.startswith("test/blob")
+    expected = roc_auc_score(truth, run.scores.score)
+    for labels in (category, category / "test"):
+        found = feint.evaluate(run, labels)
+        assert (found.normal, found.anomalous) == (15, 15)
+        assert found.auroc.value == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("path,label\n000.png,0\n001.png,0\n", "labels must hold both kinds"),
+        ("path,label\nx.png,0\ny.png,1\n", "none of the 60 images has a label"),
+        ("path,label\na/000.png,0\nb/000.png,1\n001.png,1\n", "000.png may be a/000.png or b/000.png"),
+        ("path,label\n000.png,0\n000.png,1\n", "both labels 0 and 1"),
+        ("path,label\n000.png,good\n", "a label must be 0 (normal) or 1 (anomalous): got 'good'"),
+        ("file,label\n000.png,1\n", "has no column image_path"),
+        ("", "has no rows"),
+    ],
+)
+def test_labels_that_cannot_be_used(command, run, labels, text, words):
+    labels.write_text(text)
+    outcome = command("evaluate", run.path, labels, "--json")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert words in outcome.sentence
+    assert not (run.path / "evaluation.json").exists()
+
+
+def test_one_kind_of_folder_a_missing_file_and_no_run(command, run, labels, tmp_path):
+    good = write(tmp_path / "only", {"good/0.png": picture(0), "good/1.png": picture(1)})
+    assert "both kinds" in command("evaluate", run.path, good).sentence
+    assert "has no images in 'good'" in command("evaluate", run.path, good / "good").sentence
+    assert "does not exist" in command("evaluate", run.path, tmp_path / "absent.csv").sentence
+    assert "is not a run" in command("evaluate", tmp_path, labels).sentence
+    assert command("evaluate", tmp_path, labels).code == 3
+
+
+def test_a_damaged_result_of_an_earlier_look_is_told(command, run, labels):
+    (run.path / "evaluation.json").write_text('{"label_reads": 1')
+    outcome = command("evaluate", run.path, labels)
+    assert (outcome.code, "cut short or changed" in outcome.sentence) == (5, True)
+
+
+def test_a_cross_fitted_run(cross_fitted, tmp_path):
+    run = feint.Run(shutil.copytree(cross_fitted.path, tmp_path / "run"))
+    found = feint.evaluate(run, mvtec_test_folder(tmp_path / "test", seeds=range(12)))
+    assert found.auroc.value > 0.8

@@ -1,0 +1,99 @@
+"""Same seed, same machine: same scores to the last bit; and names of files and folders tell the tuner nothing."""
+
+import inspect
+import shutil
+
+import numpy as np
+import pytest
+from small_runs import AUGMENTATION, defective, pictures, start, tune_arguments
+
+import feint
+from feint.calibration.discoveries import flag
+
+
+@pytest.fixture
+def tuned(small, folders, tmp_path):
+    """Return a maker of small runs on the usual images."""
+
+    def run(name: str, normal=folders[0], unlabelled=folders[1], **settings: object) -> feint.Run:
+        return feint.tune(
+            normal, unlabelled, out=tmp_path / name, budget="quick", augmentations=[AUGMENTATION], **settings
+        )
+
+    return run
+
+
+def written(run: feint.Run) -> bytes:
+    return (run.path / "scores.csv").read_bytes() + (run.path / "normals.csv").read_bytes()
+
+
+def test_worker_processes_give_the_bits_of_one_process(finished, folders, tmp_path):
+    process = start(*tune_arguments(*folders, tmp_path / "run"))
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "on 2 cores" in err
+    assert "\x1b" not in err
+    for name in ("scores.csv", "normals.csv", "model.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (finished.path / name).read_bytes()
+
+
+def test_another_seed_differs(tuned, finished):
+    assert written(tuned("other", seed=1)) != written(feint.Run(finished.path))
+
+
+def test_names_of_defects_tell_nothing(tuned, folders, tmp_path):
+    """Two MVTec test folders with the same images in the same order; what is called good is swapped."""
+    found = []
+    for one, other in (("crack", "good"), ("good", "scratch")):
+        root = tmp_path / one
+        for path in sorted(folders[1].iterdir()):
+            folder = root / "test" / (one if path.name < "030.png" else other)
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, folder / path.name)
+        shutil.copytree(folders[0], root / "train/good")
+        run = tuned(f"run-{one}", root, root)
+        found.append(run.scores.assign(path=run.scores.path.str.split("/").str[-1]))
+    assert found[0].equals(found[1])
+    assert len(found[0]) == 60
+
+
+def test_no_argument_could_take_a_label():
+    assert not any("label" in name and name != "unlabelled" for name in inspect.signature(feint.tune).parameters)
+
+
+def test_arrays(tuned):
+    run = tuned("arrays", pictures(range(110)), pictures(range(1000, 1060), defects=24))
+    assert sorted(run.scores.path)[:2] == ["image-00000", "image-00001"]
+    assert run.scores.path[:10].str[-2:].astype(int).max() < 24
+    assert run.record.data.unlabelled.layout == "array"
+
+
+def test_arrays_give_the_scores_of_folders(tuned, finished, folders):
+    unlabelled = np.stack([pictures(range(1000 + i, 1001 + i), defects=int(defective(i)))[0] for i in range(60)])
+    run = tuned("arrays", pictures(range(110)), unlabelled)
+    assert run.scores.score.equals(feint.Run(finished.path).scores.score)
+
+
+def test_a_run_without_a_name_lies_in_a_temporary_folder(small):
+    run = feint.tune(pictures(range(30)), pictures(range(90, 100)), budget="quick", augmentations=["cutout"])
+    assert (run.path / "report.html").is_file()
+    assert run.path.name in repr(run)
+    shutil.rmtree(run.path.parent)
+
+
+def test_false_discovery_rate(tuned):
+    run = tuned("fdr", fdr=0.2)
+    record = run.record.calibration
+    assert (record.mode, record.asked, record.rate, record.threshold) == ("fdr", 0.2, 0.2, None)
+    assert (flag(run.scores.p_value, 0.2) == run.scores.flagged.astype(bool)).all()
+    assert run.scores.flagged.sum() > 10
+    assert "may be false alarms" in run.record.found.sentence
+    again = feint.score(run, run.record.data.unlabelled.source)
+    assert (again.flagged == run.scores.flagged).all()
+
+
+def test_nuisances_and_no_augmentation_at_all(tuned, small, folders, tmp_path):
+    assert tuned("n", nuisances=["flips", "brightness"]).record.settings["nuisances"] == ["flips", "brightness"]
+    run = feint.tune(*folders, out=tmp_path / "none", budget="quick", augmentations=[])
+    assert {each.augmentation for each in run.record.candidates} == {"none"}
+    assert run.record.choice.augmentation == "none"
