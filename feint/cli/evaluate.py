@@ -19,9 +19,12 @@ SHOWN = {
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A folder that feint tune wrote.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that feint tune wrote.")],
     labels: Annotated[
-        Path, typer.Argument(help="A CSV path,label (0 normal, 1 anomalous), or a test folder in the MVTec layout.")
+        Path,
+        typer.Argument(
+            metavar="LABELS", help="A CSV path,label (0 normal, 1 anomalous), or a test folder in the MVTec layout."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:

@@ -11,8 +11,10 @@ from feint.cli.terminal import TerminalMonitor, say
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="A folder that feint tune wrote.")],
-    images: Annotated[Path, typer.Argument(help="Images to score: a folder, an MVTec category, a manifest.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that feint tune wrote.")],
+    images: Annotated[
+        Path, typer.Argument(metavar="IMAGES", help="Images to score: a folder, an MVTec category, a manifest.")
+    ],
     out: Annotated[Path, typer.Option(help="The CSV to write: path,score,p_value,flagged.")],
     maps: Annotated[
         Path | None, typer.Option(help="A folder to make for anomaly maps: grey PNG, 0 ordinary, 255 unusual.")

@@ -22,9 +22,12 @@ class BudgetChoice(StrEnum):
 
 def tune(
     normal: Annotated[
-        Path, typer.Argument(help="Normal images: a folder, an MVTec category, a CSV or Parquet manifest.")
+        Path,
+        typer.Argument(metavar="NORMAL", help="Normal images: a folder, an MVTec category, a CSV or Parquet manifest."),
     ],
-    unlabelled: Annotated[Path, typer.Argument(help="The images to judge, normal and anomalous ones mixed.")],
+    unlabelled: Annotated[
+        Path, typer.Argument(metavar="UNLABELLED", help="The images to judge, normal and anomalous ones mixed.")
+    ],
     out: Annotated[Path, typer.Option(help="The run folder to make; it must not exist.")],
     seed: Annotated[int, typer.Option(help="Same seed, same machine: same scores to the last bit.", min=0)] = 0,
     budget: Annotated[BudgetChoice, typer.Option(help="How many steps are spent.")] = BudgetChoice.standard,

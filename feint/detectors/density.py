@@ -23,8 +23,8 @@ class GaussianDensity(nn.Module):
     Cost: fitting O(n d^2 + d^3), scoring O(d^2) an image.
     References: the Gaussian density estimator of Li et al. (2021), arXiv:2104.04015, equation 4; shrinkage by
     Ledoit & Wolf (2004), Journal of Multivariate Analysis 88. Deviations: features are standardised first, since
-    maps of different depth have different scales, by at least half the median spread, so that a feature which hardly
-    ever moves on normal images does not decide alone; 1e-6 is added to the covariance's diagonal.
+    maps of different depth have different scales, by at least half the median spread, so that with few images
+    shrinkage tames a feature that hardly ever moves; 1e-6 is added to the covariance's diagonal.
     """
 
     centre: Tensor

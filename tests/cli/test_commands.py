@@ -76,7 +76,7 @@ def test_json_alone_goes_to_stdout(command, folders, tmp_path):
         (["tune", "a", "b", "--out", "r", "--budget", "endless"], "quick"),
         (["tune", "a", "b", "--out", "r", "--sed", "1"], "--seed"),
         (["tune", "a", "b", "--out", "r", "--seed", "-1"], "--seed"),
-        (["tune", "a", "b", "--out", "r", "--false-alarm-rate", "much"], "much"),
+        (["tune", "a", "b", "--out", "r", "--false-alarm-rate", "much"], "--false-alarm-rate"),
         (["score", "run", "images"], "--out"),
         (["tun"], "tune"),
     ],

@@ -16,6 +16,7 @@ from feint.records.run import (
     PreprocessingRecord,
     RunRecord,
     Skipped,
+    ScreenedRecord,
     StartRecord,
     WarningRecord,
 )
@@ -147,6 +148,7 @@ def choice(verdict: str = "augmentation") -> ChoiceRecord:
     trained = verdict == "augmentation"
     return ChoiceRecord(
         candidate="c0",
+        committee=["c0", "c1"],
         verdict=verdict,
         sentence=sentences[verdict],
         augmentation="cutdiff" if trained else "none",
@@ -196,6 +198,9 @@ def run(**changes: object) -> RunRecord:
             calibration=240,
         ),
         preprocessing=PreprocessingRecord(channels=1, height=128, width=128, white=255),
+        screened=[
+            ScreenedRecord(augmentation="cutdiff", start={name: low for name, (low, _) in TUNED.items()}, two_sample_auroc=0.61, kept=True),
+        ],
         starts=[
             start(0),
             start(1),

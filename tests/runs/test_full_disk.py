@@ -32,7 +32,7 @@ def disk(tmp_path):
 
 
 # What a small run writes, in KiB: decoded pixels 220, jobs 12,000, result 4,000.
-@pytest.mark.parametrize("kib", [8, 100, 200, 260, 700, 3_000])
+@pytest.mark.parametrize("kib", [8, 100, 132, 200, 260, 700, 3_000])
 def test_tune(command, disk, folders, kib, monkeypatch):
     place = disk(kib)
     outcome = command(*tune_arguments(*folders, place / "run"))
