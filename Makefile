@@ -31,5 +31,9 @@ check: $(VENV)/ready-dev
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/threads.py
 
+docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/mkdocs build --strict
+
 clean:
 	rm -rf $(VENV) demo-data

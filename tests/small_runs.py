@@ -23,10 +23,10 @@ BUDGET = Budget(
     screening=Round(px=16, width=8, steps=4),
     kept=1,
     warm_start=2,
-    updates=4,
-    rounds=(Round(px=SIDE, width=8, steps=9),),
+    updates=3,
+    rounds=(Round(px=SIDE, width=8, steps=5),),
     finalists=0,
-    final_steps=12,
+    final_steps=6,
 )
 STARTS = (
     {"area": 0.03, "aspect": 0.6, "angle": 45.0, "amplitude": 0.8},
