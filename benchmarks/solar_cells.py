@@ -53,9 +53,7 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     for key in ("auroc", "false_alarm_rate", "detection_rate"):
         values = np.array([row[key] for row in rows], dtype=float)
-        print(
-            f"{key}: mean {values.mean():.3f}, sd {np.std(values):.3f} over {len(values)} draws"
-        )
+        print(f"{key}: mean {values.mean():.3f}, sd {np.std(values):.3f} over {len(values)} draws")
     if options.out:
         options.out.write_text(json.dumps(rows, indent=2), encoding="utf-8")
 

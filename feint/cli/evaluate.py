@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from feint.cli.terminal import TerminalMonitor, say
+from feint.cli.terminal import TerminalMonitor
 
 SHOWN = {
     "auroc": "AUROC",
@@ -37,10 +37,10 @@ def evaluate(
     if as_json:
         print(flat_json(record))  # noqa: T201
         return
-    say(f"{record.normal:,} normal and {record.anomalous:,} anomalous images by {record.labels}")
+    print(f"{record.normal:,} normal and {record.anomalous:,} anomalous images by {record.labels}")  # noqa: T201
     for name, words in SHOWN.items():
         estimate = getattr(record, name)
-        say(f"{words:>26}  {estimate.value:.3f}   95 % interval {estimate.low:.3f} to {estimate.high:.3f}")
+        print(f"{words:>26}  {estimate.value:.3f}   95 % interval {estimate.low:.3f} to {estimate.high:.3f}")  # noqa: T201
 
 
 def flat_json(record: object) -> str:

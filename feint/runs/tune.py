@@ -98,7 +98,7 @@ def _run(
             choice = choose(rows, seed=settings.seed)
         with phases("training the chosen detector"):
             finals = final_jobs(data, choice, steps=budget.final_steps)
-            audits = audit_jobs(data, settings, choice, steps=budget.final_steps // 2) if len(finals) == 1 else []
+            audits = audit_jobs(data, settings, choice, steps=budget.final_steps // 3) if len(finals) == 1 else []
             crew.carry_out([*finals, *audits])
         with phases("calibrating and judging"):
             verdict = judge(data, settings, finals, crew)

@@ -15,8 +15,8 @@ from feint.records.run import (
     PhaseRecord,
     PreprocessingRecord,
     RunRecord,
-    Skipped,
     ScreenedRecord,
+    Skipped,
     StartRecord,
     WarningRecord,
 )
@@ -199,7 +199,12 @@ def run(**changes: object) -> RunRecord:
         ),
         preprocessing=PreprocessingRecord(channels=1, height=128, width=128, white=255),
         screened=[
-            ScreenedRecord(augmentation="cutdiff", start={name: low for name, (low, _) in TUNED.items()}, two_sample_auroc=0.61, kept=True),
+            ScreenedRecord(
+                augmentation="cutdiff",
+                start={name: low for name, (low, _) in TUNED.items()},
+                two_sample_auroc=0.61,
+                kept=True,
+            ),
         ],
         starts=[
             start(0),
