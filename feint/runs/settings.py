@@ -127,7 +127,7 @@ BUDGETS: dict[BudgetName, Budget] = {
         final_steps=400,
     ),
     "standard": Budget(
-        screening=Round(px=40, width=16, steps=100),
+        screening=Round(px=40, width=16, steps=120),
         kept=2,
         warm_start=60,
         updates=60,
