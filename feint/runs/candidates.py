@@ -21,7 +21,7 @@ from feint.runs.settings import Budget, Round, TuneSettings
 from feint.tuning.selftuning import SelfTuner
 
 SAME = 0.1
-SECOND_ORDER_STEPS = 6
+SECOND_ORDER_STEPS = 8
 
 
 def screening_jobs(data: Prepared, settings: TuneSettings, budget: Budget, *, rotation: int) -> list[TrainingJob]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+import shlex
 from importlib import metadata
 
 import numpy as np
@@ -45,7 +46,7 @@ def record_of(
         | {name: metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "pillow")},
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         seed=settings.seed,
-        settings=settings.model_dump(mode="json"),
+        settings=settings.model_dump(mode="json") | {"command": _command(data, settings)},
         data=data.record,
         preprocessing=verdict.model.members[0].preprocessing,
         screened=screened,
@@ -57,6 +58,15 @@ def record_of(
         phases=phases,
         warnings=[*data.warnings, *verdict.warnings, *_start_warnings(flat)],
     )
+
+
+def _command(data: Prepared, settings: TuneSettings) -> str:
+    """Return the command line that makes this run again."""
+    words = ["feint", "tune", data.record.normal.source, data.record.unlabelled.source, "--out", "RUN"]
+    for name, value in settings.model_dump(mode="json", exclude_defaults=True).items():
+        option = "nuisance" if name == "nuisances" else name.replace("_", "-")
+        words += [f"--{option}", ",".join(value) if isinstance(value, list) else str(value)]
+    return shlex.join(words)
 
 
 def _size(job: TrainingJob) -> tuple[int, int]:

@@ -56,11 +56,13 @@ class SelfTuner:
     A start that ends where pseudo-anomalies cannot be told from normal images (AUROC of the detector's own logit
     below 0.6, or no pixel changed visibly) has status "identity": L_val is then low for no good reason.
 
-    Cost: a step of the magnitudes costs at most six plain steps at equal batch sizes.
+    Cost: a step of the magnitudes takes 4.8 to 5.4 plain steps at equal batch sizes (`benchmarks/second_order.py`), and
+    6 to 8 at the default ones, whose upper loss sees twice as many images.
     References: Yoo, Zhao, Akoglu (KDD 2025), arXiv:2306.12033, section 3.
-    Deviations: the result is the mean over the last quarter of the path, since each step sees few images;
-    Adam's diagonal scaling is kept in the lower step as a constant; several plain steps per step of
-    the magnitudes; optimisers, rates and budgets are Feint's (the paper's are not public).
+    Deviations: the result is the mean over the last quarter of the path, since each step sees few images; Adam's
+    diagonal scaling is kept in the lower step as a constant, without momentum and with epsilon 1e-4; the detector then
+    takes several plain steps of Adam of its own instead of keeping theta'; optimisers, rates and budgets are Feint's
+    (the paper's are not public).
     """
 
     width: int = 16
