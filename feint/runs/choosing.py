@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from feint.core.errors import CollapseError
 from feint.detectors.discriminator import SCORES, ScoreName
 from feint.metrics.guards import guard_scores
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess, two_sample_auroc
@@ -87,6 +88,11 @@ def choose(rows: list[Row], *, seed: int) -> Choice:
     """
     failed = {row.id: found for row in rows if (found := _unsound(row))}
     sound = [row for row in rows if row.id not in failed]
+    if not sound:
+        raise CollapseError(
+            f"no candidate gave scores that can rank images, e.g. {rows[0].id}: {failed[rows[0].id]} "
+            "Are the images all but identical?"
+        )
     comparisons = [
         compare(
             np.stack([row.held_out[r] for row in sound]),

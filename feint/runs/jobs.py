@@ -18,6 +18,7 @@ from torch import Tensor
 from feint.augmentations import AUGMENTATIONS, NUISANCES
 from feint.core.augmentation import Policy
 from feint.core.detector import as_unit
+from feint.core.errors import CollapseError
 from feint.core.streams import seed_of
 from feint.detectors.committee import Committee, empty_committee, fit_committee
 from feint.detectors.discriminator import CHUNK, SCORES, Discriminator, DiscriminatorScorer, ScoreName
@@ -114,7 +115,10 @@ class TuningJob:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """One training of the detector. Leaves `<id>.safetensors`: the scorer, and scores of `held_out` and `pool`."""
+    """One training of the detector. Leaves `<id>.safetensors`: every score of `held_out` and `pool`.
+
+    Where the training collapses the scores are NaN: that candidate fails, and the run goes on.
+    """
 
     id: str
     normal: Pixels
@@ -136,16 +140,21 @@ class TrainingJob:
         return (jobs / f"{self.id}.safetensors").exists()
 
     def execute(self, jobs: Path, logs: Path) -> None:
+        """Train and score."""
         with _Log(logs / f"{self.id}.jsonl", self.id) as log:
-            scorer = self.detector.fit(
-                self.normal.rows(self.training),
-                policy=self.making.policy(),
-                seed=seed_of(self.seed, self.id),
-                log=lambda step, loss: log(step=step, training_loss=loss),
-            )
-        tensors = {f"scorer.{name}": value.cpu().contiguous() for name, value in scorer.state_dict().items()}
-        tensors |= {f"held_out.{k}": v for k, v in score_rows(scorer, self.normal, self.held_out).items()}
-        tensors |= {f"unlabelled.{k}": v for k, v in score_rows(scorer, self.unlabelled, self.pool).items()}
+            try:
+                scorer = self.detector.fit(
+                    self.normal.rows(self.training),
+                    policy=self.making.policy(),
+                    seed=seed_of(self.seed, self.id),
+                    log=lambda step, loss: log(step=step, training_loss=loss),
+                )
+                held_out = score_rows(scorer, self.normal, self.held_out)
+                pool = score_rows(scorer, self.unlabelled, self.pool)
+            except CollapseError:
+                held_out = {score: torch.full((len(self.held_out),), torch.nan) for score in SCORES}
+                pool = {score: torch.full((len(self.pool),), torch.nan) for score in SCORES}
+        tensors = {f"held_out.{k}": v for k, v in held_out.items()} | {f"unlabelled.{k}": v for k, v in pool.items()}
         with atomic(jobs / f"{self.id}.safetensors") as temporary:
             temporary.write_bytes(save(tensors))
 
@@ -204,28 +213,19 @@ def execute(job: Job, jobs: Path, logs: Path) -> str:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training left behind."""
+    """The scores that a training left behind, by name: of selection normals (m,) and of the pool (n,)."""
 
-    scorer: DiscriminatorScorer
     held_out: dict[str, np.ndarray]
     unlabelled: dict[str, np.ndarray]
 
 
 def load_trained(job: TrainingJob, jobs: Path) -> Trained:
     """Read a finished training."""
-    channels, *size = job.normal.open().shape[1:]
-    tensors = load_file(jobs / f"{job.id}.safetensors")
-    parts: dict[str, dict[str, Tensor]] = {"scorer": {}, "held_out": {}, "unlabelled": {}}
-    for name, value in tensors.items():
+    parts: dict[str, dict[str, np.ndarray]] = {"held_out": {}, "unlabelled": {}}
+    for name, value in load_file(jobs / f"{job.id}.safetensors").items():
         part, _, key = name.partition(".")
-        parts[part][key] = value
-    scorer = job.detector.scorer(channels, (size[0], size[1]))
-    scorer.load_state_dict(parts["scorer"])
-    return Trained(
-        scorer.eval(),
-        {k: v.numpy() for k, v in parts["held_out"].items()},
-        {k: v.numpy() for k, v in parts["unlabelled"].items()},
-    )
+        parts[part][key] = value.numpy()
+    return Trained(**parts)
 
 
 @torch.no_grad()
