@@ -164,6 +164,7 @@ class RunRecord(Record):
     created: str
     seed: int
     settings: dict[str, object]
+    command: str = Field(description="the command line that makes this run again")
     data: DataRecord
     preprocessing: PreprocessingRecord
     screened: list[ScreenedRecord]

@@ -183,8 +183,8 @@ def run(**changes: object) -> RunRecord:
         versions={"feint": "0.1.0", "torch": "2.13.0", "numpy": "2.4.0", "python": "3.11.9"},
         created="2026-11-22T01:30:00+00:00",
         seed=0,
+        command="feint tune normal pool --out runs/demo --seed 0",
         settings={
-            "command": "feint tune normal pool --out runs/demo --seed 0",
             "budget": "standard",
             "false_alarm_rate": 0.05,
         },

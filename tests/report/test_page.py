@@ -92,7 +92,8 @@ def hostile() -> RunRecord:
     return run(
         data=data.model_copy(update={"normal": normal, "shared": [HOSTILE] * 300}),
         warnings=[warning] * 3,
-        settings={"command": f"feint tune {HOSTILE}", HOSTILE: {HOSTILE: [HOSTILE]}},
+        command=f"feint tune {HOSTILE}",
+        settings={HOSTILE: {HOSTILE: [HOSTILE]}},
         versions={"feint": HOSTILE, HOSTILE: HOSTILE},
         choice=choice().model_copy(update={"sentence": HOSTILE}),
         candidates=[each.model_copy(update={"note": HOSTILE}) for each in candidates()],
