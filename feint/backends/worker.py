@@ -5,6 +5,7 @@ A job and an outcome are bytes within a pickle: what is inside may fail to unpic
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -34,6 +35,8 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    if isinstance(sys.stderr, io.TextIOWrapper):  # a line is one write, or the lines of two workers mix
+        sys.stderr.reconfigure(line_buffering=True, write_through=False)
     sys.stdout = sys.stderr
     return inbox, outbox
 

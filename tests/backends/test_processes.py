@@ -104,6 +104,13 @@ def test_what_jobs_print_goes_to_standard_error(tmp_path):
     assert sorted(err.split("\n")) == sorted([*["from python", "from C", "''"] * 3, ""])
 
 
+def test_lines_of_two_workers_never_mix(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # else every piece of a line would be a write of its own
+    _, err = start(tmp_path, "[print('one', 'two') for _ in range(2000)]").communicate(timeout=60)
+    assert set(err.splitlines()) == {"one two"}
+    assert len(err.splitlines()) == 6000
+
+
 def test_a_notebook_works(tmp_path):
     """Functions and classes of a `__main__` without a file, as in a notebook's cells."""
     code = SCRIPT.format(body="pass")
