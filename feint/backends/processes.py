@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import os
 import pickle
-import reprlib
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast, final
 
+import numpy as np
+
+from feint.backends.backend import Backend, SharedFile, share_file
+from feint.backends.outcomes import job_name, result_of
 from feint.backends.threads import thread_environment
 from feint.core.errors import WorkerError
 
@@ -29,7 +33,7 @@ T = TypeVar("T")
 
 
 @final
-class ProcessExecutor(Executor):
+class ProcessExecutor(Backend):
     """Runs up to `workers` jobs at a time, each in a process of its own with `threads` threads.
 
     Functions and arguments travel by cloudpickle: a script needs no `if __name__ == "__main__"`, and functions of a
@@ -42,6 +46,7 @@ class ProcessExecutor(Executor):
     """
 
     def __init__(self, workers: int, *, threads: int) -> None:
+        self.workers = workers
         self._threads = threads
         self._lanes = ThreadPoolExecutor(workers, thread_name_prefix="feint-lane")
         self._lock = threading.Lock()
@@ -52,6 +57,10 @@ class ProcessExecutor(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Return a Future of `fn(*args, **kwargs)`."""
         return self._lanes.submit(self._run, fn, args, kwargs)
+
+    def share(self, array: np.ndarray, *, folder: Path, name: str) -> SharedFile:
+        """Write the array to a file that the workers map; see `share_file`."""
+        return share_file(array, folder=folder, name=name)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accept no more jobs; with `wait`, finish those there are, then end the workers."""
@@ -77,15 +86,10 @@ class ProcessExecutor(Executor):
         try:
             outcome = worker.run(job)
         except (OSError, EOFError, pickle.UnpicklingError) as error:
-            raise self._bury(worker, _name(function, args)) from error
+            raise self._bury(worker, job_name(function, args)) from error
         with self._lock:
             self._idle.append(worker)
-        done, value = pickle.loads(outcome)  # noqa: S301
-        if done:
-            return cast("T", value)
-        if isinstance(value, BaseException):
-            raise value
-        raise WorkerError(f"{_name(function, args)} failed in its worker:\n{value}")
+        return result_of(outcome, function, args)
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -159,8 +163,3 @@ class _Worker:
             self._inbox.close()
         self._outbox.close()
         return self._process.wait()
-
-
-def _name(function: Callable[..., object], args: tuple[object, ...]) -> str:
-    """Return a job's name for people: the function and its arguments, shortened."""
-    return f"{getattr(function, '__qualname__', repr(function))}({', '.join(map(reprlib.repr, args))})"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
+from pathlib import Path
 from typing import ParamSpec, TypeVar, final
+
+import numpy as np
+
+from feint.backends.backend import Backend, SharedFile, share_file
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @final
-class SerialExecutor(Executor):
+class SerialExecutor(Backend):
     """Runs each job when it is submitted; its error waits in the Future, except Ctrl-C, which is raised at once.
 
     Example:
@@ -19,6 +24,8 @@ class SerialExecutor(Executor):
         ...     list(executor.map(abs, [-1, 2, -3]))
         [1, 2, 3]
     """
+
+    workers = 1
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `fn` now and return its outcome as a finished Future."""
@@ -30,3 +37,7 @@ class SerialExecutor(Executor):
         except BaseException as error:
             future.set_exception(error)
         return future
+
+    def share(self, array: np.ndarray, *, folder: Path, name: str) -> SharedFile:
+        """Write the array to a file that jobs map; see `share_file`."""
+        return share_file(array, folder=folder, name=name)

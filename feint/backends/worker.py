@@ -11,9 +11,10 @@ import pickle
 import signal
 import sys
 import threading
-import traceback
 from queue import SimpleQueue
 from typing import BinaryIO
+
+from feint.backends.outcomes import perform
 
 
 def serve() -> None:
@@ -23,7 +24,7 @@ def serve() -> None:
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_receive, args=(inbox, jobs), daemon=True).start()
     while True:
-        outcome = _run(jobs.get())
+        outcome = perform(_run, (jobs.get(),), {})
         pickle.dump(outcome, outbox)
         outbox.flush()
 
@@ -50,19 +51,6 @@ def _receive(inbox: BinaryIO, jobs: SimpleQueue[bytes]) -> None:
             os._exit(0)
 
 
-def _run(job: bytes) -> bytes:
-    """Return the pickled (True, result), (False, error) or, of an error that cannot be pickled, (False, its text)."""
-    import cloudpickle
-
-    try:
-        function, args, kwargs = pickle.loads(job)  # noqa: S301
-        return bytes(cloudpickle.dumps((True, function(*args, **kwargs))))
-    except BaseException as error:
-        text = traceback.format_exc()
-        error.add_note(f"In the worker:\n{text}")
-        try:
-            outcome = bytes(cloudpickle.dumps((False, error)))
-            pickle.loads(outcome)  # noqa: S301
-        except Exception:
-            return pickle.dumps((False, text))
-        return outcome
+def _run(job: bytes) -> object:
+    function, args, kwargs = pickle.loads(job)  # noqa: S301
+    return function(*args, **kwargs)

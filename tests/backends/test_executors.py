@@ -1,6 +1,7 @@
 """Promises of both backends: what runs in worker processes is what runs here."""
 
 import os
+import sys
 import time
 from concurrent.futures import Executor, wait
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from feint.backends import ProcessExecutor, SerialExecutor, available_cores, limit_threads, open_backend
+from feint.backends import ProcessExecutor, SerialExecutor, available_cores, limit_threads, open_backend, open_named
 from feint.core.errors import SettingError, WorkerError
 
 
@@ -166,3 +167,52 @@ def test_open_backend_divides_the_cores(monkeypatch, cores, workers, kind, threa
 def test_open_backend_refuses_less_than_one_worker(workers):
     with pytest.raises(SettingError, match=f"at least 1: got {workers}"), open_backend(workers):
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "cores", "workers", "kind", "threads"),
+    [
+        ("serial", 4, None, SerialExecutor, 4),
+        ("processes", 1, None, ProcessExecutor, 1),
+        ("processes", 4, 2, ProcessExecutor, 2),
+        ("processes", 2, 8, ProcessExecutor, 1),
+    ],
+)
+def test_open_named_divides_the_cores(monkeypatch, name, cores, workers, kind, threads):
+    monkeypatch.setattr("feint.backends.available_cores", lambda: cores)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    before = torch.get_num_threads()
+    try:
+        with open_named(name, workers=workers) as backend:
+            assert isinstance(backend, kind)
+            assert backend.submit(torch.get_num_threads).result() == torch.get_num_threads() == threads
+    finally:
+        limit_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("processes", {"workers": 0}, "workers must be at least 1: got 0"),
+        ("dask", {}, "backend must be one of serial, processes, ray: got 'dask'"),
+        ("serial", {"workers": 2}, "the serial backend has one worker: got 2"),
+        ("processes", {"address": "10.0.0.1:6379"}, "an address is for the backend ray: got '10.0.0.1:6379'"),
+    ],
+)
+def test_open_named_refuses_what_makes_no_sense(name, settings, sentence):
+    with pytest.raises(SettingError, match=sentence), open_named(name, **settings):
+        pass
+
+
+def test_a_missing_ray_is_named_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    before = torch.get_num_threads()
+    try:
+        with (
+            pytest.raises(SettingError, match=r"Ray is not installed: pip install 'feint\[ray\]'\."),
+            open_named("ray"),
+        ):
+            pass
+    finally:
+        limit_threads(before)
