@@ -1,7 +1,8 @@
-"""`feint data check`: how a folder is understood, before anything is trained."""
+"""`feint data check`: how a folder is understood; `feint data fetch`: public data sets from their makers."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 import time
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from feint.cli.terminal import TerminalMonitor
+from feint.cli.terminal import TerminalMonitor, say
+from feint.core.errors import SettingError
 
 if TYPE_CHECKING:
     from feint.data.check import CheckRecord, SetRecord
@@ -26,12 +28,7 @@ LAYOUTS = {
     "array": "an array of images",
 }
 
-app = typer.Typer(help="Looks at images without training anything.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Look at images without training anything."""
+app = typer.Typer(help="Looks at images without training anything, and gets public ones.", no_args_is_help=True)
 
 
 @app.command()
@@ -60,7 +57,7 @@ def check(
     if unlabelled is None and good.layout == "mvtec" and (normal / "test").is_dir():
         unlabelled = normal
     pool = None if unlabelled is None else open_images(unlabelled, role="unlabelled")
-    with _Patient() as patient:
+    with _Patient("reading images") as patient:
         record = check_images(good, pool, workers=available_cores(), progress=patient)
     if as_json:
         print(json.dumps(record.model_dump(mode="json"), indent=2))  # noqa: T201
@@ -72,10 +69,41 @@ def check(
         raise typer.Exit(NOT_USABLE)
 
 
-class _Patient:
-    """Shows progress only when reading takes longer than two seconds."""
+@app.command()
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="mnist, fashion_mnist, svhn, cifar10, cifar100 or mvtec.")
+    ],
+    root: Annotated[Path, typer.Option(metavar="DIR", help="Folder of data sets; NAME becomes a folder in it.")],
+) -> None:
+    """Get the public data set NAME from its official address: resumed, verified by its checksum, unpacked.
 
-    def __init__(self) -> None:
+    Prints the folder. Run it again to go on with a download that was cut.
+    """
+    from feint.data.fetching import fetch as fetch_dataset
+    from feint.data.public_sets import DATASETS
+
+    if name not in DATASETS:
+        close = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"give one of {', '.join(DATASETS)}."
+        raise SettingError(f"the data set {name!r} is unknown: {hint}")
+    dataset = DATASETS[name]
+    say(f"{dataset.title}: {dataset.page}\nLicence: {dataset.licence}")
+    if (root / name).exists():
+        say(f"{root / name} is there already: it is left as it is.")
+    elif dataset.downloads:
+        files = f"{len(dataset.downloads)} file{'s' if len(dataset.downloads) > 1 else ''}"
+        say(f"{dataset.size / 1e6:,.1f} MB in {files} to download into {root / name}.")
+    with _Patient("downloading") as patient:
+        folder = fetch_dataset(dataset, root, progress=patient)
+    print(folder)  # noqa: T201
+
+
+class _Patient:
+    """Shows the progress of a phase only when it takes longer than two seconds."""
+
+    def __init__(self, phase: str) -> None:
+        self._phase = phase
         self._begun = time.monotonic()
         self._monitor: TerminalMonitor | None = None
 
@@ -89,10 +117,10 @@ class _Patient:
             self._monitor.__exit__(kind, error, where)
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` images are read."""
+        """Show that `done` of `total` is reached."""
         if self._monitor is None and time.monotonic() - self._begun > PATIENCE:
             self._monitor = TerminalMonitor().__enter__()
-            self._monitor.phase("reading images")
+            self._monitor.phase(self._phase)
         if self._monitor is not None:
             self._monitor.advance(done, total)
 

@@ -1,28 +1,34 @@
-"""Class data sets from local files: MNIST and its kin, CIFAR-10, SVHN, npz. Nothing is unpickled or downloaded."""
+"""Class data sets from local files: MNIST and its kin, CIFAR, SVHN, npz. Nothing is unpickled or downloaded."""
 
 from __future__ import annotations
 
 import gzip
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feint.core.errors import InputError
 from feint.data.arrays import load_arrays
+from feint.data.jpeg_images import JpegImages
 from feint.data.sources import existing
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 UBYTE = 8
-CIFAR_RECORD = 1 + 3 * 32 * 32
-CIFAR_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+CIFAR_PIXELS = 3 * 32 * 32
+CIFAR10_TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
+IDX_STEMS = (("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1))
 UNDERSTOOD = (
-    "an .npz file with x_train, y_train, x_test, y_test, or a folder with the idx files of MNIST or Fashion-MNIST "
-    "(train-images-idx3-ubyte[.gz], ...), with CIFAR-10's binary version (data_batch_1.bin, ...), or with SVHN's "
-    "train_32x32.mat and test_32x32.mat"
+    "an .npz file with x_train, y_train, x_test, y_test (JPEG images: train_bytes, train_off, test_bytes, test_off), "
+    "or a folder with the idx files of MNIST or Fashion-MNIST (train-images-idx3-ubyte[.gz], ...), with the binary "
+    "version of CIFAR-10 (data_batch_1.bin, ...) or CIFAR-100 (train.bin, test.bin), or with SVHN's train_32x32.mat "
+    "and test_32x32.mat"
 )
 PICKLES = (
     "{} is the pickled Python version of CIFAR-10, which Feint never loads, because a pickle can run any code: "
@@ -31,6 +37,8 @@ PICKLES = (
 
 Images = NDArray[np.uint8]
 Classes = NDArray[np.int64]
+Array = NDArray[np.generic]
+Part = Callable[[], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,99 +52,178 @@ class ClassSet:
     name: str
 
 
+class ClassFiles(NamedTuple):
+    """The four parts of a class set, each read from `files` when it is called for, and the names of its classes.
+
+    `checked_images` and `checked_classes` take what the parts return. Class i is called names[i], or i without names.
+    """
+
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
+    x_train: Callable[[], Array | JpegImages]
+    y_train: Part
+    x_test: Callable[[], Array | JpegImages]
+    y_test: Part
+
+
 def read_class_set(path: str | Path) -> ClassSet:
     """Return the class set that lies at `path`; its name is that of the folder or file.
 
     Raises: InputError for files that are missing, cut short, pickled or of another kind.
     Cost: the whole set in memory; 180 MB for CIFAR-10.
     """
-    path = existing(Path(path))
-    if path.suffix.lower() == ".npz":
-        return _checked(_read_npz(path), path)
-    if path.is_file():
-        if "python" in path.name or (path.name.startswith(("data_batch", "test_batch")) and not path.suffix):
-            raise InputError(PICKLES.format(path))
-        raise InputError(f"{path} is no class set: give {UNDERSTOOD}.")
-    if (path / CIFAR_TRAIN[0]).exists():
-        return _checked(_read_cifar(path), path)
-    if (path / "data_batch_1").exists():
-        raise InputError(PICKLES.format(path))
-    if (path / "train_32x32.mat").exists():
-        return _checked(_read_svhn(path), path)
-    if _idx_file(path, "train-images", 3):
-        return _checked(_read_idx_set(path), path)
-    raise InputError(f"{path} holds no class set: give {UNDERSTOOD}.")
-
-
-def _checked(parts: tuple[NDArray[np.generic], ...], path: Path) -> ClassSet:
-    x_train, y_train, x_test, y_test = parts
-    for images, classes, split in ((x_train, y_train, "train"), (x_test, y_test, "test")):
-        if images.dtype != np.uint8 or images.ndim not in {3, 4} or (images.ndim == 4 and images.shape[3] != 3):
-            raise InputError(
-                f"{path}: the {split} images must be uint8 of shape (n, h, w) or (n, h, w, 3): "
-                f"got {images.dtype} of shape {images.shape}."
-            )
-        if classes.dtype.kind not in "iu" or classes.shape != images.shape[:1]:
-            raise InputError(
-                f"{path}: the {split} classes must be {len(images)} integers, one per image: "
-                f"got {classes.dtype} of shape {classes.shape}."
-            )
+    path = Path(path)
+    parts = open_class_set(path)
+    x_train, x_test = checked_images(parts.x_train(), path, "train"), checked_images(parts.x_test(), path, "test")
     return ClassSet(
-        x_train=x_train.astype(np.uint8, copy=False),
-        y_train=y_train.astype(np.int64),
-        x_test=x_test.astype(np.uint8, copy=False),
-        y_test=y_test.astype(np.int64),
+        x_train=x_train,
+        y_train=checked_classes(parts.y_train(), path, "train", count=len(x_train)),
+        x_test=x_test,
+        y_test=checked_classes(parts.y_test(), path, "test", count=len(x_test)),
         name=path.stem if path.is_file() else path.resolve().name,
     )
 
 
-def _read_npz(path: Path) -> tuple[NDArray[np.generic], ...]:
-    arrays = load_arrays(path)
-    if not isinstance(arrays, dict) or not set(KEYS) <= set(arrays):
-        raise InputError(f"{path} must hold {', '.join(KEYS)}: got {', '.join(arrays)}.")
-    x_train, y_train, x_test, y_test = (arrays[key] for key in KEYS)
-    return x_train, y_train.reshape(-1), x_test, y_test.reshape(-1)
+def open_class_set(path: Path) -> ClassFiles:
+    """Return the parts of the class set at `path`, not read yet.
+
+    Raises: InputError when there is none.
+    """
+    if existing(path).suffix.lower() == ".npz":
+        return _open_npz(path)
+    if path.is_file():
+        if "python" in path.name or (path.name.startswith(("data_batch", "test_batch")) and not path.suffix):
+            raise InputError(PICKLES.format(path))
+        raise InputError(f"{path} is no class set: give {UNDERSTOOD}.")
+    if (path / CIFAR10_TRAIN[0]).exists():
+        return _open_cifar(path, CIFAR10_TRAIN, "test_batch.bin", labels=1, names="batches.meta.txt")
+    if (path / "train.bin").exists():
+        return _open_cifar(path, ("train.bin",), "test.bin", labels=2, names="fine_label_names.txt")
+    if (path / "data_batch_1").exists():
+        raise InputError(PICKLES.format(path))
+    if (path / "train_32x32.mat").exists():
+        return _open_svhn(path)
+    if _idx_file(path, "train-images", 3):
+        return _open_idx(path)
+    raise InputError(f"{path} holds no class set: give {UNDERSTOOD}.")
 
 
-def _read_cifar(folder: Path) -> tuple[NDArray[np.generic], ...]:
-    def records(names: tuple[str, ...]) -> tuple[Images, Images]:
-        blocks = []
-        for name in names:
-            data = np.fromfile(existing(folder / name), np.uint8)
-            if not len(data) or len(data) % CIFAR_RECORD:
-                raise InputError(f"{folder / name} is cut short: {len(data)} bytes are no multiple of {CIFAR_RECORD}.")
-            blocks.append(data.reshape(-1, CIFAR_RECORD))
-        table = np.concatenate(blocks)
-        return np.ascontiguousarray(table[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), table[:, 0]
-
-    return (*records(CIFAR_TRAIN), *records(("test_batch.bin",)))
+def checked_images(images: Array | JpegImages, path: Path, split: str) -> Images:
+    """Return `images`, JPEG ones decoded, if they are uint8 (n, h, w) or (n, h, w, 3); raises InputError."""
+    if isinstance(images, JpegImages):
+        images = images[np.arange(len(images))]
+    if images.dtype != np.uint8 or images.ndim not in {3, 4} or (images.ndim == 4 and images.shape[3] != 3):
+        raise InputError(
+            f"{path}: the {split} images must be uint8 of shape (n, h, w) or (n, h, w, 3): "
+            f"got {images.dtype} of shape {images.shape}."
+        )
+    return images.astype(np.uint8, copy=False)
 
 
-def _read_svhn(folder: Path) -> tuple[NDArray[np.generic], ...]:
-    from scipy.io import loadmat
+def checked_classes(classes: Array, path: Path, split: str, *, count: int | None = None) -> Classes:
+    """Return `classes` as integers (n,), n being `count` if that is known; raises InputError."""
+    if (
+        classes.dtype.kind not in "iu"
+        or classes.ndim != 1
+        or len(classes) != (len(classes) if count is None else count)
+    ):
+        wanted = "" if count is None else f"{count} "
+        raise InputError(
+            f"{path}: the {split} classes must be {wanted}integers, one per image: "
+            f"got {classes.dtype} of shape {classes.shape}."
+        )
+    return classes.astype(np.int64)
 
-    def split(name: str) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+
+def _open_npz(path: Path) -> ClassFiles:
+    arrays = cache(lambda: load_arrays(path))
+
+    def array(key: str) -> Array:
+        found = arrays()
+        if not isinstance(found, dict) or not {*KEYS[1::2], key} <= set(found):
+            raise InputError(f"{path} must hold {', '.join(KEYS)}: got {', '.join(found)}.")
+        return found[key]
+
+    def images(split: str) -> Array | JpegImages:
+        if f"{split}_bytes" not in arrays():
+            return array(f"x_{split}")
+        return JpegImages(array(f"{split}_bytes"), array(f"{split}_off"), f"{path}, {split}")
+
+    names = arrays()["classes"].tolist() if "classes" in arrays() else ()
+    return ClassFiles(
+        (path,), tuple(map(str, names)),
+        lambda: images("train"), lambda: array("y_train").reshape(-1),
+        lambda: images("test"), lambda: array("y_test").reshape(-1),
+    )  # fmt: skip
+
+
+def _open_cifar(folder: Path, train: tuple[str, ...], test: str, *, labels: int, names: str) -> ClassFiles:
+    """Open records of `labels` label bytes, of which the last counts, and 3 x 32 x 32 pixels."""
+    size = labels + CIFAR_PIXELS
+
+    def records(name: str) -> Images:
         path = existing(folder / name)
+        if not (length := path.stat().st_size) or length % size:
+            raise InputError(f"{path} is cut short: {length} bytes are no multiple of {size}.")
+        return np.memmap(path, np.uint8, mode="r").reshape(-1, size)
+
+    def images(*files: str) -> Part:
+        def read() -> Array:
+            planes = np.concatenate([records(name)[:, labels:] for name in files])
+            return planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+
+        return read
+
+    def classes(*files: str) -> Part:
+        return lambda: np.concatenate([records(name)[:, labels - 1] for name in files])
+
+    files = tuple(folder / name for name in (*train, test))
+    lines = (folder / names).read_text(encoding="utf-8").split() if (folder / names).is_file() else ()
+    return ClassFiles(files, tuple(lines), images(*train), classes(*train), images(test), classes(test))
+
+
+def _open_svhn(folder: Path) -> ClassFiles:
+    train, test = folder / "train_32x32.mat", folder / "test_32x32.mat"
+
+    def variable(path: Path, name: str) -> Array:
+        from scipy.io import loadmat
+
         try:
-            arrays = loadmat(path, variable_names=("X", "y"))
-            images, classes = arrays["X"], arrays["y"].reshape(-1)
+            array: Array = loadmat(existing(path), variable_names=(name,))[name]
+        except InputError:
+            raise
         except Exception as error:  # scipy raises anything on a damaged file
             raise InputError(f"{path} cannot be read as SVHN's .mat file: {error}.") from error
-        if images.ndim != 4:
-            raise InputError(f"{path}: X must have shape (32, 32, 3, n): got {images.shape}.")
-        return np.ascontiguousarray(images.transpose(3, 0, 1, 2)), classes % 10  # SVHN writes the digit 0 as 10
+        return array
 
-    return (*split("train_32x32.mat"), *split("test_32x32.mat"))
+    def images(path: Path) -> Part:
+        def read() -> Array:
+            array = variable(path, "X")
+            if array.ndim != 4:
+                raise InputError(f"{path}: X must have shape (32, 32, 3, n): got {array.shape}.")
+            return np.ascontiguousarray(array.transpose(3, 0, 1, 2))
+
+        return read
+
+    def digits(path: Path) -> Part:
+        return lambda: np.asarray(variable(path, "y").reshape(-1), np.int64) % 10  # SVHN writes the digit 0 as 10
+
+    return ClassFiles((train, test), (), images(train), digits(train), images(test), digits(test))
 
 
-def _read_idx_set(folder: Path) -> tuple[NDArray[np.generic], ...]:
-    parts = []
-    for stem, axes in (("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1)):
+def _open_idx(folder: Path) -> ClassFiles:
+    files = []
+    for stem, axes in IDX_STEMS:
         path = _idx_file(folder, stem, axes)
         if path is None:
             raise InputError(f"{folder} has no {stem}-idx{axes}-ubyte[.gz]: it needs all four files of the set.")
-        parts.append(_read_idx(path, axes))
-    return tuple(parts)
+        files.append(path)
+
+    def part(path: Path, axes: int) -> Part:
+        return lambda: _read_idx(path, axes)
+
+    parts = (part(path, axes) for path, (_, axes) in zip(files, IDX_STEMS, strict=True))
+    return ClassFiles(tuple(files), (), *parts)
 
 
 def _idx_file(folder: Path, stem: str, axes: int) -> Path | None:
