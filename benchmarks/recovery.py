@@ -86,7 +86,7 @@ def patches(seed: int, source: Path) -> list[dict[str, object]]:
     augmentation, rows = CutDiff(), []
     pools = {}
     for area, amplitude in AMPLITUDES.items():
-        noise = augmentation.draw(len(spoilt), generator=stream(seed, "plant", str(area)))
+        noise = augmentation.draw(spoilt, generator=stream(seed, "plant", str(area)))
         planted = augmentation.apply(
             torch.from_numpy(spoilt)[:, None] / 255, noise, torch.tensor([area, 0.6, 45.0, amplitude])
         )

@@ -14,6 +14,7 @@ class Shade(Augmentation):
     """Honest: darkens each image from top to bottom, by an amount drawn per image times the amplitude."""
 
     name = "shade"
+    category = "color"
     magnitudes = (
         Magnitude(name="amplitude", unit="intensity subtracted", low=-1.0, high=1.0),
         Magnitude(name="power", unit="of the ramp", low=0.5, high=4.0, scale="log"),
@@ -68,8 +69,8 @@ class DeafDraw(Shade):
 
     generator = stream(0, "deaf")
 
-    def draw(self, n, *, generator):
-        return torch.rand(n, 1, generator=self.generator)
+    def draw(self, images, *, generator):
+        return torch.rand(len(images), 1, generator=self.generator)
 
 
 class GlobalChance(Shade):
@@ -81,9 +82,9 @@ class GlobalChance(Shade):
 
 
 class PythonChance(Shade):
-    def draw(self, n, *, generator):
+    def draw(self, images, *, generator):
         random.random()
-        return super().draw(n, generator=generator)
+        return super().draw(images, generator=generator)
 
 
 class BatchMean(Shade):
@@ -183,12 +184,60 @@ class DeadMagnitude(Shade):
         return super()._ramp(images, noise, torch.cat([magnitudes[:, :1], 1 + 0 * magnitudes[:, 1:]], dim=1))
 
 
+class Mirror(Augmentation):
+    """Honest: mirrors an image left-right, or leaves it; outcome 1 is the mirror image."""
+
+    name = "mirror"
+    category = "geometric"
+    magnitudes = ()
+    noise_size = 1
+    differentiable = False
+    outcomes = 2
+
+    def _transform(self, images, noise, magnitudes):
+        return self._outcome(images, (2 * noise[:, 0]).long())
+
+    def _outcome(self, images, which):
+        return images.flip(3).where(which.bool()[:, None, None, None], images)
+
+
+class Exchanged(Mirror):
+    """Counts its outcomes the other way round."""
+
+    def _outcome(self, images, which):
+        return super()._outcome(images, 1 - which)
+
+
+class Miscounted(Mirror):
+    """Has fewer outcomes than it says."""
+
+    outcomes = 3
+
+
+class Elsewhere(Mirror):
+    """Applies what is none of its outcomes."""
+
+    def _transform(self, images, noise, magnitudes):
+        return super()._transform(images, noise, magnitudes).flip(2)
+
+
+class Restless(Mirror):
+    """Never applies the identity."""
+
+    def _transform(self, images, noise, magnitudes):
+        return images.flip(3)
+
+
+class Unclassified(Shade):
+    category = "shading"
+
+
 def make(twin):
     """Return the augmentation of a twin."""
     return twin()
 
 
-HONEST = [Shade]
+HONEST = [Shade, Mirror]
 TWINS = {
     checks.output_is_an_image: [Unclipped, NotANumber, Cropped],
     checks.changes_the_images: [Idle],
@@ -201,6 +250,9 @@ TWINS = {
     checks.zero_magnitude_is_the_identity: [Offset],
     checks.gradient_is_the_derivative: [WrongGradient],
     checks.every_magnitude_gets_a_gradient: [Detached, DeadMagnitude],
+    checks.outcome_zero_is_the_identity: [Exchanged],
+    checks.outcomes_are_all_there_is: [Miscounted, Elsewhere, Restless],
+    checks.category_is_one_of_the_five: [Unclassified],
 }
 ALSO = {
     OwnChance: {checks.images_do_not_mix, checks.zero_magnitude_is_the_identity, checks.gradient_is_the_derivative},

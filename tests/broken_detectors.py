@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from feint.core.detector import Detector, Scorer, as_unit
+from feint.core.detector import Detector, Scorer, as_unit, no_log
+from feint.core.errors import SettingError
 from feint.core.streams import stream
 from feint.testing import detectors as checks
 
@@ -32,9 +33,10 @@ class PixelScorer(Scorer):
 
 @dataclass(frozen=True, kw_only=True)
 class PixelDetector(Detector):
+    pseudo_anomalies = "optional"
     kind: type[PixelScorer] = PixelScorer
 
-    def fit(self, normals, *, policy, seed):
+    def _fit(self, normals, policy, seed, log):
         return self.kind(normals.shape[1], tuple(normals.shape[2:])).fit(as_unit(normals))
 
 
@@ -72,8 +74,8 @@ class Restless(PixelDetector):
 
     generator = stream(0, "restless")
 
-    def fit(self, normals, *, policy, seed):
-        scorer = super().fit(normals, policy=policy, seed=seed)
+    def _fit(self, normals, policy, seed, log):
+        scorer = super()._fit(normals, policy, seed, log)
         scorer.centre += 0.01 * torch.rand((), generator=self.generator)
         return scorer
 
@@ -81,9 +83,9 @@ class Restless(PixelDetector):
 class GlobalSeed(PixelDetector):
     """Seeds the global generator: reproducible, at everyone else's cost."""
 
-    def fit(self, normals, *, policy, seed):
+    def _fit(self, normals, policy, seed, log):
         torch.manual_seed(seed)
-        return super().fit(normals, policy=policy, seed=seed)
+        return super()._fit(normals, policy, seed, log)
 
 
 class NoisyScore(PixelScorer):
@@ -102,8 +104,8 @@ class Overwriting(PixelScorer):
 
 
 class OverwritingFit(PixelDetector):
-    def fit(self, normals, *, policy, seed):
-        scorer = super().fit(normals, policy=policy, seed=seed)
+    def _fit(self, normals, policy, seed, log):
+        scorer = super()._fit(normals, policy, seed, log)
         normals[0] = 0
         return scorer
 
@@ -184,10 +186,87 @@ class Crashing(PixelScorer):
 class Dependent(PixelDetector):
     """Needs pseudo-anomalies, and divides by how many it got."""
 
-    def fit(self, normals, *, policy, seed):
-        scorer = super().fit(normals, policy=policy, seed=seed)
+    def _fit(self, normals, policy, seed, log):
+        scorer = super()._fit(normals, policy, seed, log)
         scorer.spread *= 1.0 if policy is not None else torch.nan
         return scorer
+
+
+class Vanilla(PixelDetector):
+    """Honest: normal images alone."""
+
+    pseudo_anomalies = "refused"
+
+
+class Needy(PixelDetector):
+    """Honest: nothing without pseudo-anomalies."""
+
+    pseudo_anomalies = "required"
+
+
+class Proud(PixelDetector):
+    """Says it can do without, and cannot."""
+
+    def _fit(self, normals, policy, seed, log):
+        if policy is None:
+            raise SettingError("a policy, please.")
+        return super()._fit(normals, policy, seed, log)
+
+
+class Frugal(Needy):
+    """Says it needs pseudo-anomalies, and does without."""
+
+    def fit(self, normals, *, policy, seed):
+        return self._fit(normals, policy, seed, no_log)
+
+
+class Swallowing(Vanilla):
+    """Says it refuses pseudo-anomalies, and overlooks them."""
+
+    def fit(self, normals, *, policy, seed):
+        return self._fit(normals, policy, seed, no_log)
+
+
+class FeatureMaps(PixelScorer):
+    """Embeds without pooling."""
+
+    def _embeddings(self, images):
+        return images
+
+
+class Collapsed(PixelScorer):
+    """Every image comes to lie on one point."""
+
+    def _embeddings(self, images):
+        return self.centre.flatten().expand(len(images), -1)
+
+
+class Overflowing(PixelScorer):
+    """Embeds with a logarithm of zero."""
+
+    def _embeddings(self, images):
+        return super()._embeddings(images).sub(1).relu().log()
+
+
+class Misnamed(PixelScorer):
+    """`all_scores` knows another name than the scorer."""
+
+    def all_scores(self, images):
+        return {"distance": self(images)}
+
+
+class Lagging(PixelScorer):
+    """`all_scores` forgets the smoothing that `forward` does."""
+
+    def all_scores(self, images):
+        return {self.score: ((images - self.centre) / self.spread).abs().flatten(1).amax(1)}
+
+
+class Rough(PixelScorer):
+    """A second score, that nobody looked at, is not finite."""
+
+    def all_scores(self, images):
+        return super().all_scores(images) | {"log": images.amin((1, 2, 3)).sub(1).log()}
 
 
 class CoarseMap(PixelScorer):
@@ -218,7 +297,7 @@ def make(twin):
     return twin() if issubclass(twin, Detector) else PixelDetector(kind=twin)
 
 
-HONEST = [PixelDetector]
+HONEST = [PixelDetector, Vanilla, Needy]
 TWINS = {
     checks.one_finite_number_per_image: [OnlyOne, Infinite],
     checks.higher_is_more_anomalous: [Inverted],
@@ -229,7 +308,9 @@ TWINS = {
     checks.score_is_independent_of_the_batch: [BatchNormalised, OrderBound],
     checks.state_dict_is_the_whole_state: [Hidden, HiddenMap, Ignorant],
     checks.a_wrong_shape_is_named_in_the_error: [Obliging, Mute, Crashing],
-    checks.fits_without_pseudo_anomalies: [Dependent],
+    checks.pseudo_anomalies_are_as_declared: [Dependent, Proud, Frugal, Swallowing],
+    checks.embeddings_tell_images_apart: [FeatureMaps, Collapsed, Overflowing],
+    checks.all_scores_hold_the_chosen_one: [Misnamed, Lagging, Rough],
     checks.maps_have_the_size_of_the_images: [CoarseMap, HoleInMap],
     checks.maps_light_up_at_the_defect: [MirroredMap],
 }

@@ -1,11 +1,22 @@
 """The catalogue of augmentations: one file each; the next one is a file and a line here."""
 
+from feint.augmentations.blur import Blur
 from feint.augmentations.brightness import Brightness
+from feint.augmentations.colorjitter import ColorJitter
+from feint.augmentations.crop import Crop
 from feint.augmentations.cutdiff import CutDiff
 from feint.augmentations.cutout import CutOut
 from feint.augmentations.cutpaste import CutPaste
 from feint.augmentations.flips import Flips
+from feint.augmentations.geom import Geom
+from feint.augmentations.invert import Invert
+from feint.augmentations.mask import Mask
+from feint.augmentations.noise import Noise
+from feint.augmentations.rightangles import RightAngles
 from feint.augmentations.rotation import Rotation
+from feint.augmentations.scar import Scar
+from feint.augmentations.simclr import SimCLR
+from feint.augmentations.verticalflip import VerticalFlip
 from feint.core.augmentation import Augmentation
 
 AUGMENTATIONS: dict[str, type[Augmentation]] = {
@@ -13,6 +24,17 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
     "rotation": Rotation,
     "cutout": CutOut,
     "cutpaste": CutPaste,
+    "cp-scar": Scar,
+    "crop": Crop,
+    "rotate": RightAngles,
+    "flip": VerticalFlip,
+    "geom": Geom,
+    "mask": Mask,
+    "noise": Noise,
+    "blur": Blur,
+    "color": ColorJitter,
+    "invert": Invert,
+    "simclr": SimCLR,
 }
 """Augmentations whose output plays an anomaly."""
 
@@ -22,4 +44,24 @@ NUISANCES: dict[str, type[Augmentation]] = {
 }
 """Changes that must not count as anomalies."""
 
-__all__ = ["AUGMENTATIONS", "NUISANCES", "Brightness", "CutDiff", "CutOut", "CutPaste", "Flips", "Rotation"]
+__all__ = [
+    "AUGMENTATIONS",
+    "NUISANCES",
+    "Blur",
+    "Brightness",
+    "ColorJitter",
+    "Crop",
+    "CutDiff",
+    "CutOut",
+    "CutPaste",
+    "Flips",
+    "Geom",
+    "Invert",
+    "Mask",
+    "Noise",
+    "RightAngles",
+    "Rotation",
+    "Scar",
+    "SimCLR",
+    "VerticalFlip",
+]

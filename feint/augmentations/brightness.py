@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.core.augmentation import Augmentation, Category, Magnitude
 
 
 @final
@@ -17,6 +17,7 @@ class Brightness(Augmentation):
     References: none needed. Deviations: none known.
     """
 
+    category: ClassVar[Category] = "color"
     name: ClassVar[str] = "brightness"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
         Magnitude(name="factor", unit="times", low=0.8, high=1.25, scale="log"),

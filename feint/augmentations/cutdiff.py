@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from feint.augmentations.geometry import pixel_centres
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.core.augmentation import Augmentation, Category, Magnitude
 
 
 @final
@@ -33,6 +33,7 @@ class CutDiff(Augmentation):
     faint or bright; one draw per image; t and t + 180 degrees are the same patch, and r > 1 equals 1/r turned by 90.
     """
 
+    category: ClassVar[Category] = "local"
     name: ClassVar[str] = "cutdiff"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
         Magnitude(name="area", unit="share of the image", low=0.003, high=0.4, scale="log"),

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 from torch import Tensor, zeros_like
 
 from feint.augmentations.geometry import box_corner, box_mask, box_sides
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.core.augmentation import Augmentation, Category, Magnitude
 
 
 @final
@@ -22,6 +22,7 @@ class CutOut(Augmentation):
     Deviations: the original squares may hang over the border; these lie inside.
     """
 
+    category: ClassVar[Category] = "local"
     name: ClassVar[str] = "cutout"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
         Magnitude(name="area", unit="share of the image", low=0.02, high=0.15, scale="log"),

@@ -7,37 +7,41 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from feint.augmentations.geometry import box_corner, box_mask, box_sides
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.augmentations.colors import JITTER_NOISE, jittered
+from feint.augmentations.geometry import box_corner, box_mask, box_sides, taken
+from feint.core.augmentation import Augmentation, Category, Magnitude
 
 
 @final
 class CutPaste(Augmentation):
-    """Copies a box to another place of the same image; not differentiable in its magnitudes, a baseline.
+    """Copies a box, its colours jittered, to another place of the same image; not differentiable, a baseline.
 
-    Both places are drawn per image, wholly inside.
+    Both places are drawn per image, wholly inside. At jitter j the factors of brightness, contrast and saturation are
+    U(1 - j, 1 + j), and the hue moves by U(-j, j) turns.
 
     Cost: O(n c h w), no loop over images.
     References: Li, Sohn, Yoon, Pfister (CVPR 2021), "CutPaste", arXiv:2104.04015, section 2.2.
-    Deviations: no colour jitter and no rotation of the patch.
+    Deviations: no rotation of the patch.
     """
 
+    category: ClassVar[Category] = "local"
     name: ClassVar[str] = "cutpaste"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
         Magnitude(name="area", unit="share of the image", low=0.02, high=0.15, scale="log"),
         Magnitude(name="aspect", unit="width / height", low=0.3, high=3.3, scale="log"),
+        Magnitude(name="jitter", unit="of brightness, contrast, saturation and hue", low=0.0, high=0.1),
     )
-    noise_size: ClassVar[int] = 4
+    noise_size: ClassVar[int] = 4 + JITTER_NOISE
     differentiable: ClassVar[bool] = False
 
     def _transform(self, images: Tensor, noise: Tensor, magnitudes: Tensor) -> Tensor:
-        n, channels, height, width = images.shape
+        height, width = images.shape[-2:]
         sides = box_sides(images, magnitudes[:, 0], magnitudes[:, 1])
         source = box_corner(images, sides, noise[:, :2])
-        target = box_corner(images, sides, noise[:, 2:])
+        target = box_corner(images, sides, noise[:, 2:4])
+        patches = jittered(
+            images, magnitudes[:, 2:].expand(-1, 4), noise[:, 4:], inside=box_mask(images, sides, source)
+        )
         y = torch.arange(height, device=images.device)[None, :] + (source[0] - target[0])[:, None]
         x = torch.arange(width, device=images.device)[None, :] + (source[1] - target[1])[:, None]
-        index = y.clamp(0, height - 1)[:, :, None] * width + x.clamp(0, width - 1)[:, None, :]
-        flat = index.reshape(n, 1, -1).expand(-1, channels, -1)
-        shifted = images.flatten(2).gather(2, flat).view_as(images)
-        return shifted.where(box_mask(images, sides, target), images)
+        return taken(patches, y[:, :, None], x[:, None, :]).where(box_mask(images, sides, target), images)

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 from torch import Tensor
 
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.core.augmentation import Augmentation, Category, Magnitude
 
 
 @final
@@ -17,6 +17,7 @@ class Flips(Augmentation):
     References: none needed. Deviations: none known.
     """
 
+    category: ClassVar[Category] = "geometric"
     name: ClassVar[str] = "flips"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = ()
     noise_size: ClassVar[int] = 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from feint.core.errors import SettingError
+
 
 def pixel_centres(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return y (h, 1) and x (1, w) of the pixel centres, in units of sqrt(h w), so that angles are true ones."""
@@ -41,3 +43,17 @@ def box_corner(images: Tensor, sides: tuple[Tensor, Tensor], share: Tensor) -> t
         (share[:, 0] * (height - sides[0] + 1)).long(),
         (share[:, 1] * (width - sides[1] + 1)).long(),
     )
+
+
+def taken(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return images whose pixel (i, j) is that at `rows` and `columns` (each broadcast to (n, h, w)), kept inside."""
+    n, channels, height, width = images.shape
+    index = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
+    return images.flatten(2).gather(2, index.reshape(n, 1, -1).expand(-1, channels, -1)).view_as(images)
+
+
+def refuse_oblong(images: Tensor, name: str) -> None:
+    """Raise SettingError unless the images are square."""
+    height, width = images.shape[-2:]
+    if height != width:
+        raise SettingError(f"{name} turns images by right angles: give square ones, got {height} x {width} pixels.")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.core.augmentation import Augmentation, Category, Magnitude
 
 
 @final
@@ -25,6 +25,7 @@ class Rotation(Augmentation):
     Deviations: reflected borders (the paper's padding is not known); a true rotation on images that are not square.
     """
 
+    category: ClassVar[Category] = "geometric"
     name: ClassVar[str] = "rotation"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
         Magnitude(name="angle", unit="degrees", low=0.0, high=360.0, scale="periodic"),

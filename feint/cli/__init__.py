@@ -15,6 +15,7 @@ from feint.cli.data import app as data
 from feint.cli.doctor import doctor
 from feint.cli.evaluate import evaluate
 from feint.cli.score import score
+from feint.cli.study import app as study
 from feint.cli.terminal import say
 from feint.cli.tune import tune
 from feint.core.errors import FeintError
@@ -34,6 +35,7 @@ app.command()(score)
 app.command()(evaluate)
 app.command()(doctor)
 app.add_typer(data, name="data")
+app.add_typer(study, name="study")
 
 
 def main() -> None:

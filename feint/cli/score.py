@@ -24,7 +24,7 @@ def score(
     from feint.core.errors import OutputError
     from feint.runs.run import Run
     from feint.runs.score import score_images
-    from feint.runs.workspace import write_text
+    from feint.core.files import write_text
 
     if out.exists():
         raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -14,13 +14,17 @@ from feint.core.errors import SettingError
 
 RHO_LIMIT = 6.0
 
+Category = Literal["geometric", "elementwise", "color", "local", "mixed"]
+Scale = Literal["linear", "log", "ratio", "periodic"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Magnitude:
     """One learnable strength of an augmentation, and the map from an unconstrained number to it.
 
-    With t = sigmoid(rho): linear, low + (high - low) t; log, low (high / low)^t; periodic, rho itself in
-    units of a period (no bound, `low` and `high` span one period).
+    With t = sigmoid(rho): linear, low + (high - low) t; log, low (high / low)^t; ratio, linear from low to 1 in the
+    first half of t and from 1 to high in the second (linear throughout where 1 is not inside); periodic, rho itself
+    in units of a period (no bound, `low` and `high` span one period).
 
     References: self-tuning follows Yoo, Zhao, Akoglu, arXiv 2306.12033; the reparametrisation is Feint's own.
     """
@@ -29,16 +33,13 @@ class Magnitude:
     unit: str
     low: float
     high: float
-    scale: Literal["linear", "log", "periodic"] = "linear"
+    scale: Scale = "linear"
 
     def natural(self, rho: Tensor) -> Tensor:
         """Map the unconstrained `rho` (any shape) to the magnitude in its natural unit."""
         if self.scale == "periodic":
             return self.low + (self.high - self.low) * rho
-        t = torch.sigmoid(rho)
-        if self.scale == "log":
-            return self.low * (self.high / self.low) ** t
-        return self.low + (self.high - self.low) * t
+        return self.at(torch.sigmoid(rho))
 
     def free(self, value: float) -> float:
         """Map a magnitude in its natural unit to the unconstrained rho, kept within +-6."""
@@ -46,6 +47,8 @@ class Magnitude:
             return (value - self.low) / (self.high - self.low)
         if self.scale == "log":
             t = math.log(value / self.low) / math.log(self.high / self.low)
+        elif self._bends:
+            t = (value - self.low) / (1 - self.low) / 2 if value < 1 else 0.5 + (value - 1) / (self.high - 1) / 2
         else:
             t = (value - self.low) / (self.high - self.low)
         t = min(max(t, 1e-9), 1 - 1e-9)
@@ -55,51 +58,77 @@ class Magnitude:
         """Return the magnitude at the share `t` in [0, 1] of its range: uniform `t` samples the range."""
         if self.scale == "log":
             return self.low * (self.high / self.low) ** t
+        if self._bends:
+            return torch.where(t < 0.5, self.low + (1 - self.low) * 2 * t, 1 + (self.high - 1) * (2 * t - 1))
         return self.low + (self.high - self.low) * t
+
+    @property
+    def _bends(self) -> bool:
+        return self.scale == "ratio" and self.low < 1 < self.high
 
 
 class Augmentation(ABC):
     """A transform of images with one draw per image; its magnitudes are arguments, not state.
 
-    Subclasses declare `name`, `magnitudes`, `noise_size`, `differentiable` and write `_transform`. `starts` are the
-    magnitudes from which tuning begins, if it can be tuned; `regimes` narrow the whole range, one entry for each way
-    of drawing the magnitudes at random that is worth a candidate of its own.
+    Subclasses declare `name`, `category`, `magnitudes`, `noise_size`, `differentiable` and write `_transform`.
+    `noise_size` counts random numbers per image or, with `noise_per_pixel`, per channel and pixel. What has finitely
+    many `outcomes` writes `_outcome` too; outcome 0 is the identity. `bounded` says that output stays in [0, 1].
+    `starts` are the magnitudes from which tuning begins, if it can be tuned; `regimes` narrow the whole range, one
+    entry for each way of drawing the magnitudes at random that is worth a candidate of its own.
     """
 
     name: ClassVar[str]
+    category: ClassVar[Category]
     magnitudes: ClassVar[tuple[Magnitude, ...]]
     noise_size: ClassVar[int]
+    noise_per_pixel: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
+    bounded: ClassVar[bool] = True
+    outcomes: ClassVar[int | None] = None
     starts: ClassVar[tuple[dict[str, float], ...]] = ()
     regimes: ClassVar[tuple[dict[str, tuple[float, float]], ...]] = ({},)
 
-    def draw(self, n: int, *, generator: torch.Generator) -> Tensor:
-        """Return all the randomness of `n` images: (n, noise_size), uniform on [0, 1)."""
-        return torch.rand(n, self.noise_size, generator=generator)
+    def draw(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return all the randomness of `images` (n, c, h, w), whose shape alone counts: (n, k), uniform on [0, 1)."""
+        return torch.rand(len(images), self._noise_columns(images), generator=generator)
 
     def apply(self, images: Tensor, noise: Tensor, magnitudes: Tensor) -> Tensor:
-        """Transform `images` (n, c, h, w) in [0, 1] with `noise` (n, noise_size) at `magnitudes` (m,) or (n, m).
+        """Transform `images` (n, c, h, w) in [0, 1] with `noise` (n, k) at `magnitudes` (m,) or (n, m).
 
-        Returns images (n, c, h, w) in [0, 1]. Gradient flows to `images` and, where `differentiable`, to
-        `magnitudes`. Raises SettingError on a wrong shape.
+        Returns images (n, c, h, w), in [0, 1] where `bounded`. Gradient flows to `images` and, where
+        `differentiable`, to `magnitudes`. Raises SettingError on a wrong shape.
         """
-        if images.ndim != 4:
-            raise SettingError(
-                f"images must have shape (n, c, h, w): got {tuple(images.shape)}. One image? Pass image[None]."
-            )
-        if not images.is_floating_point():
-            raise SettingError(f"images must be floating point in [0, 1]: got {images.dtype}. Divide bytes by 255.")
-        n, m = len(images), len(self.magnitudes)
-        if noise.shape != (n, self.noise_size):
-            raise SettingError(
-                f"{self.name}: noise must have shape ({n}, {self.noise_size}): got {tuple(noise.shape)}."
-            )
+        _check_images(images)
+        n, m, k = len(images), len(self.magnitudes), self._noise_columns(images)
+        if noise.shape != (n, k):
+            raise SettingError(f"{self.name}: noise must have shape ({n}, {k}): got {tuple(noise.shape)}.")
         if magnitudes.shape not in {(m,), (n, m)}:
             raise SettingError(
                 f"{self.name} has {m} magnitudes ({', '.join(x.name for x in self.magnitudes)}): "
                 f"give a tensor ({m},) or ({n}, {m}), got {tuple(magnitudes.shape)}."
             )
         return self._transform(images, noise.to(images), magnitudes.to(images).expand(n, m))
+
+    def outcome(self, images: Tensor, which: Tensor) -> Tensor:
+        """Return outcome `which` (n,), integers from 0 (the identity) to `outcomes` - 1, of each image (n, c, h, w).
+
+        Raises SettingError where there are not finitely many, on a number out of range and on a wrong shape.
+        """
+        _check_images(images)
+        if self.outcomes is None:
+            raise SettingError(f"{self.name} has no finite set of outcomes: apply it with noise.")
+        if which.shape != images.shape[:1] or not bool(((which >= 0) & (which < self.outcomes)).all()):
+            raise SettingError(
+                f"{self.name}: outcomes must be {len(images)} integers from 0 to {self.outcomes - 1}: got {which}."
+            )
+        return self._outcome(images, which.to(images.device))
+
+    def _noise_columns(self, images: Tensor) -> int:
+        return self.noise_size * (images[0].numel() if self.noise_per_pixel else 1)
+
+    def _outcome(self, images: Tensor, which: Tensor) -> Tensor:
+        """Return checked outcomes (n,) of images (n, c, h, w)."""
+        raise NotImplementedError(f"{self.name} declares {self.outcomes} outcomes and must write _outcome.")
 
     @abstractmethod
     def _transform(self, images: Tensor, noise: Tensor, magnitudes: Tensor) -> Tensor:
@@ -114,17 +143,37 @@ class Augmentation(ABC):
         return torch.tensor([each.free(magnitudes[each.name]) for each in self.magnitudes])
 
 
+class PseudoAnomalies(ABC):
+    """Where a detector's pseudo-anomalies come from: an augmentation of the normal images, or other images."""
+
+    @property
+    def outcomes(self) -> int | None:
+        """How many outcomes an image can have, the identity among them; None: not finitely many."""
+        return None
+
+    @abstractmethod
+    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return a pseudo-anomaly for each image, (n, c, h, w)."""
+
+    def outcome(self, images: Tensor, which: Tensor) -> Tensor:
+        """Return outcome `which` (n,) of each image (n, c, h, w); raises SettingError where `outcomes` is None."""
+        raise SettingError(f"{type(self).__name__} has no finite set of outcomes: {which} of {len(images)} images.")
+
+
+@final
 @dataclass(frozen=True, kw_only=True)
-class Policy:
-    """How pseudo-anomalies are made: an augmentation with the range from which each image draws its magnitudes.
+class Policy(PseudoAnomalies):
+    """How an augmentation is used: the range from which each image draws its magnitudes.
 
     `low` == `high` is a static augmentation (the tuned one, or RS of the literature); the augmentation's
-    whole range is the dynamic one (RD, current practice). Draws are uniform on the magnitude's own scale.
+    whole range is the dynamic one (RD, current practice). Draws are uniform on the magnitude's own scale, or on
+    that in `scales`, one for each magnitude.
     """
 
     augmentation: Augmentation
     low: tuple[float, ...]
     high: tuple[float, ...]
+    scales: tuple[Scale, ...] = ()
 
     def __post_init__(self) -> None:
         for each, low, high in zip(self.augmentation.magnitudes, self.low, self.high, strict=True):
@@ -132,20 +181,84 @@ class Policy:
                 raise SettingError(
                     f"{self.augmentation.name}: {each.name} must go from low to high: got {low} to {high}."
                 )
+        if self.scales and len(self.scales) != len(self.low):
+            raise SettingError(f"{self.augmentation.name}: give a scale for each of {len(self.low)} magnitudes.")
 
-    def draw(self, n: int, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return noise (n, k) and magnitudes (n, m)."""
-        noise = self.augmentation.draw(n, generator=generator)
+    @property
+    def outcomes(self) -> int | None:
+        """How many outcomes the augmentation has."""
+        return self.augmentation.outcomes
+
+    def draw(self, images: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return noise (n, k) and magnitudes (n, m) for images (n, c, h, w), whose shape alone counts."""
+        n = len(images)
+        noise = self.augmentation.draw(images, generator=generator)
         share = torch.rand(n, len(self.low), generator=generator)
+        scales = self.scales or tuple(each.scale for each in self.augmentation.magnitudes)
         columns = [
-            Magnitude(name=each.name, unit=each.unit, low=low, high=high, scale=each.scale).at(share[:, i])
+            Magnitude(name=each.name, unit=each.unit, low=low, high=high, scale=scale).at(share[:, i])
             if high > low
             else torch.full((n,), low)
-            for i, (each, low, high) in enumerate(zip(self.augmentation.magnitudes, self.low, self.high, strict=True))
+            for i, (each, low, high, scale) in enumerate(
+                zip(self.augmentation.magnitudes, self.low, self.high, scales, strict=True)
+            )
         ]
         return noise, torch.stack(columns, dim=1) if columns else torch.zeros(n, 0)
 
     def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Return a pseudo-anomaly of each image, (n, c, h, w) in [0, 1]."""
-        noise, magnitudes = self.draw(len(images), generator=generator)
+        """Return a pseudo-anomaly of each image, (n, c, h, w)."""
+        noise, magnitudes = self.draw(images, generator=generator)
         return self.augmentation.apply(images, noise, magnitudes)
+
+    def outcome(self, images: Tensor, which: Tensor) -> Tensor:
+        """Return outcome `which` (n,) of each image (n, c, h, w)."""
+        return self.augmentation.outcome(images, which)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exposure(PseudoAnomalies):
+    """Outlier exposure: a random one of other `images` (k, c, h, w), uint8, takes the place of each pseudo-anomaly.
+
+    The others may be of another class, or a few real anomalies that somebody marked.
+
+    References: Hendrycks, Mazeika, Dietterich (ICLR 2019), arXiv:1812.04606; Ruff et al. (ICLR 2020),
+    arXiv:1906.02694, for a few marked anomalies.
+    """
+
+    images: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.dtype != torch.uint8 or len(self.images) == 0:
+            raise SettingError(
+                f"outliers must be uint8 of shape (k, c, h, w), at least one: got {self.images.dtype} of shape "
+                f"{tuple(self.images.shape)}."
+            )
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return a random outlier for each image, (n, c, h, w) in [0, 1]."""
+        if images.shape[1:] != self.images.shape[1:]:
+            raise SettingError(
+                f"outliers of shape {tuple(self.images.shape[1:])} cannot stand beside images of shape "
+                f"{tuple(images.shape[1:])} (channels, height, width)."
+            )
+        chosen = torch.randint(len(self.images), (len(images),), generator=generator)
+        return self.images[chosen].to(images) / 255
+
+
+@final
+class Unchanged(PseudoAnomalies):
+    """Each image itself: what outlier exposure comes to where the outliers are the normal class."""
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:  # noqa: ARG002
+        """Return the images."""
+        return images
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4:
+        raise SettingError(
+            f"images must have shape (n, c, h, w): got {tuple(images.shape)}. One image? Pass image[None]."
+        )
+    if not images.is_floating_point():
+        raise SettingError(f"images must be floating point in [0, 1]: got {images.dtype}. Divide bytes by 255.")

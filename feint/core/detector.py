@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from feint.core.augmentation import Policy
-from feint.core.errors import InputError
+from feint.core.augmentation import PseudoAnomalies
+from feint.core.errors import CollapseError, InputError, SettingError
+
+Log = Callable[[int, float], None]
+
+
+def no_log(step: int, loss: float) -> None:
+    """Log nothing."""
 
 
 class Scorer(nn.Module, ABC):
     """From images to anomaly scores; its whole state is its `state_dict`.
 
-    `channels` and `size` say which images it was fitted on.
+    `channels` and `size` say which images it was fitted on; `score` is the name of the score that `forward` returns,
+    where a scorer can give several.
     """
+
+    score: str = "score"
 
     def __init__(self, channels: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -31,6 +43,19 @@ class Scorer(nn.Module, ABC):
         """Return anomaly maps (n, h, w), higher = more anomalous, at the size of `images`."""
         self._check(images)
         return self._maps(images)
+
+    def all_scores(self, images: Tensor) -> Mapping[str, Tensor]:
+        """Return every score (n,) this scorer can give, by name, the one of `forward` among them, from one pass."""
+        return {self.score: self(images)}
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Return embeddings (n, d) of images (n, c, h, w) in [0, 1]; the pixels, where there is no encoder."""
+        self._check(images)
+        return self._embeddings(images)
+
+    def _embeddings(self, images: Tensor) -> Tensor:
+        """Embed checked images."""
+        return images.flatten(1)
 
     def _check(self, images: Tensor) -> None:
         if not images.is_floating_point():
@@ -54,23 +79,49 @@ class Scorer(nn.Module, ABC):
         """Map checked images."""
 
 
-class Detector(ABC):
-    """A frozen, keyword-only dataclass of hyperparameters; no unfitted scorer exists."""
+S_co = TypeVar("S_co", bound=Scorer, covariant=True)
 
-    @abstractmethod
-    def fit(self, normals: Tensor, *, policy: Policy | None, seed: int) -> Scorer:
-        """Fit on normal images (n, c, h, w), uint8, with pseudo-anomalies from `policy` (None: no training).
+
+class Detector(ABC, Generic[S_co]):
+    """A frozen, keyword-only dataclass of hyperparameters; no unfitted scorer exists.
+
+    `pseudo_anomalies` says whether a fit needs them, refuses them (a vanilla detector) or can do without.
+    """
+
+    pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "required"
+
+    def fit(self, normals: Tensor, *, policy: PseudoAnomalies | None, seed: int, log: Log = no_log) -> S_co:
+        """Fit on normal images (n, c, h, w), uint8, with pseudo-anomalies from `policy`.
 
         All randomness comes from streams named under `seed`; the same seed gives the same scorer, bit for bit.
+        `log(step, loss)` is called now and then.
+
+        Raises: InputError for images of another kind; SettingError where `policy` is missing or out of place;
+        CollapseError where the loss stops being finite or all embeddings come out the same.
         """
+        if normals.ndim != 4 or normals.dtype != torch.uint8 or len(normals) == 0:
+            raise InputError(
+                "normal images must be uint8 of shape (n, c, h, w): "
+                f"got {normals.dtype} of shape {tuple(normals.shape)}."
+            )
+        name = type(self).__name__
+        if policy is None and self.pseudo_anomalies == "required":
+            raise SettingError(f"{name} learns from pseudo-anomalies: give a policy that makes them.")
+        if policy is not None and self.pseudo_anomalies == "refused":
+            raise SettingError(f"{name} is fitted on normal images alone: give policy=None.")
+        return self._fit(normals, policy, seed, log)
+
+    @abstractmethod
+    def _fit(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> S_co:
+        """Fit on checked images."""
 
 
-def check_normals(normals: Tensor) -> None:
-    """Raise InputError unless `normals` are what `Detector.fit` takes: (n, c, h, w), uint8, at least one."""
-    if normals.ndim != 4 or normals.dtype != torch.uint8 or len(normals) == 0:
-        raise InputError(
-            f"normal images must be uint8 of shape (n, c, h, w): got {normals.dtype} of shape {tuple(normals.shape)}."
-        )
+def finite(loss: Tensor, step: int) -> float:
+    """Return the loss as a number; raises CollapseError where it is not finite."""
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise CollapseError(f"the training diverged at step {step}: the loss is {value}. Lower the learning rate.")
+    return value
 
 
 def as_unit(images: Tensor) -> Tensor:

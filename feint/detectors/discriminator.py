@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, final
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from feint.core.augmentation import Policy
-from feint.core.detector import Detector, Scorer, as_unit, check_normals
-from feint.core.errors import CollapseError, SettingError
+from feint.core.augmentation import Policy, PseudoAnomalies
+from feint.core.detector import Detector, Log, Scorer, as_unit, finite
+from feint.core.errors import SettingError
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import GaussianDensity, PositionDensity, upsample
 from feint.networks.conv import GROUPS, Classifier, pooled
@@ -48,7 +48,7 @@ class DiscriminatorScorer(Scorer):
         self.pooled = GaussianDensity(pooled(maps).shape[1])
         self.position = PositionDensity(stage[1], (stage[2], stage[3]))
 
-    def all_scores(self, images: Tensor) -> dict[ScoreName, Tensor]:
+    def all_scores(self, images: Tensor) -> Mapping[str, Tensor]:
         """Return every score (n,), higher = more anomalous, for images (n, c, h, w) in [0, 1], from one pass."""
         self._check(images)
         maps = self.classifier.encoder.maps(images)
@@ -62,6 +62,10 @@ class DiscriminatorScorer(Scorer):
 
     def _scores(self, images: Tensor) -> Tensor:
         return self.all_scores(images)[self.score]
+
+    def _embeddings(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.classifier.encoder(images)
+        return embeddings
 
     def _maps(self, images: Tensor) -> Tensor:
         return upsample(self.position(self.classifier.encoder.maps(images)[POSITION_STAGE]), self.size)
@@ -82,13 +86,9 @@ class DiscriminatorScorer(Scorer):
         self.position.fit(torch.cat(positions))
 
 
-def _ignore(step: int, loss: float) -> None:
-    """Log nothing."""
-
-
 @final
 @dataclass(frozen=True, kw_only=True)
-class Discriminator(Detector):
+class Discriminator(Detector[DiscriminatorScorer]):
     r"""Binary cross-entropy on normal (0) against pseudo-anomalous (1), then densities on clean normal images.
 
         L(theta, a) = - sum_x log(1 - f(x)) - sum_x log f(phi(x; a))
@@ -98,6 +98,7 @@ class Discriminator(Detector):
     Args:
         width, depth: of the encoder.
         steps: optimiser steps; batch: normal images a step (as many pseudo-anomalies are added).
+        epochs: if given, the steps are epochs * ceil(n / batch) instead.
         rate: peak learning rate of AdamW under a one-cycle schedule; weight_decay likewise.
         nuisances: changes that must not count as anomalies, applied to every normal image in training.
         score: which score the scorer returns.
@@ -110,10 +111,12 @@ class Discriminator(Detector):
     """
 
     SCORES: ClassVar[tuple[ScoreName, ...]] = SCORES
+    pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "optional"
 
     width: int = 16
     depth: int = 4
     steps: int = 600
+    epochs: int | None = None
     batch: int = 32
     rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -126,6 +129,7 @@ class Discriminator(Detector):
             "width": self.width >= GROUPS and self.width % GROUPS == 0,
             "depth": self.depth > POSITION_STAGE,
             "steps": self.steps >= 0,
+            "epochs": self.epochs is None or self.epochs >= 0,
             "batch": self.batch >= 1,
             "score": self.score in SCORES,
         }
@@ -133,26 +137,15 @@ class Discriminator(Detector):
         if wrong:
             raise SettingError(
                 f"Discriminator: {', '.join(wrong)} is impossible: width is a multiple of {GROUPS}, depth at least "
-                f"{POSITION_STAGE + 1}, steps at least 0, batch at least 1, score one of {', '.join(SCORES)}."
+                f"{POSITION_STAGE + 1}, steps and epochs at least 0, batch at least 1, "
+                f"score one of {', '.join(SCORES)}."
             )
 
     def scorer(self, channels: int, size: tuple[int, int]) -> DiscriminatorScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""
         return DiscriminatorScorer(channels, size, width=self.width, depth=self.depth, score=self.score)
 
-    def fit(
-        self,
-        normals: Tensor,
-        *,
-        policy: Policy | None,
-        seed: int,
-        log: Callable[[int, float], None] = _ignore,
-    ) -> DiscriminatorScorer:
-        """Fit on normal images (n, c, h, w), uint8; `log(step, loss)` is called now and then.
-
-        Raises CollapseError where the loss is not finite or the normal images are all the same.
-        """
-        check_normals(normals)
+    def _fit(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> DiscriminatorScorer:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_of(seed, "weights"))
             scorer = self.scorer(normals.shape[1], (normals.shape[2], normals.shape[3]))
@@ -164,13 +157,14 @@ class Discriminator(Detector):
         return scorer
 
     def _train(
-        self, scorer: DiscriminatorScorer, normals: Tensor, policy: Policy, seed: int, log: Callable[[int, float], None]
+        self, scorer: DiscriminatorScorer, normals: Tensor, policy: PseudoAnomalies, seed: int, log: Log
     ) -> None:
+        steps = self.steps if self.epochs is None else self.epochs * math.ceil(len(normals) / self.batch)
         optimiser = torch.optim.AdamW(scorer.classifier.parameters(), lr=self.rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.rate, total_steps=max(self.steps, 2))
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.rate, total_steps=max(steps, 2))
         order, chance = stream(seed, "order"), stream(seed, "augment")
         target = torch.cat([torch.zeros(self.batch), torch.ones(self.batch)]).to(self.device)
-        for step in range(self.steps):
+        for step in range(steps):
             chosen = torch.randint(len(normals), (self.batch,), generator=order)
             images = as_unit(normals[chosen])
             for nuisance in self.nuisances:
@@ -181,8 +175,5 @@ class Discriminator(Detector):
             torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
-            if step % 20 == 0 or step == self.steps - 1:
-                value = float(loss.detach())
-                if not math.isfinite(value):
-                    raise CollapseError(f"the training loss is not finite at step {step}: lower the learning rate.")
-                log(step, value)
+            if step % 20 == 0 or step == steps - 1:
+                log(step, finite(loss, step))

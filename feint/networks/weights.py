@@ -37,14 +37,19 @@ def load_weights(module: nn.Module, path: Path, *, sha256: str | None = None) ->
         IntegrityError: its sha256 differs, it is cut short, it holds anything but tensors, or it does not fit `module`.
     """
     path = Path(path)
+    state = _adapt(read_weights(path, sha256=sha256), module.state_dict())
+    _check_fit(state, module.state_dict(), path)
+    module.load_state_dict(state, strict=False)
+
+
+def read_weights(path: Path, *, sha256: str | None = None) -> dict[str, Tensor]:
+    """Return the tensors in the file `path` by name; `path`, `sha256` and the errors are those of `load_weights`."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the weights {path}: {error.strerror}.") from error
     _check_sha256(content, path, sha256=sha256 or KNOWN_SHA256.get(path.name))
-    state = _adapt(_tensors(content, path), module.state_dict())
-    _check_fit(state, module.state_dict(), path)
-    module.load_state_dict(state, strict=False)
+    return _tensors(content, path)
 
 
 def _check_sha256(content: bytes, path: Path, *, sha256: str | None) -> None:

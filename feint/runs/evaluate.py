@@ -8,13 +8,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from feint.core.errors import InputError, IntegrityError
+from feint.core.files import write_text
 from feint.data.labels import match, read_labels
 from feint.records.evaluation import EvaluationRecord
 from feint.records.run import Estimate
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
 from feint.runs.score import score_images
-from feint.runs.workspace import write_text
 from feint.stats.intervals import bootstrap_metrics
 
 FILE = "evaluation.json"

@@ -19,10 +19,10 @@ from feint.augmentations import AUGMENTATIONS, NUISANCES
 from feint.core.augmentation import Policy
 from feint.core.detector import as_unit
 from feint.core.errors import CollapseError
+from feint.core.files import atomic, write_text
 from feint.core.streams import seed_of
 from feint.detectors.committee import Committee, empty_committee, fit_committee
 from feint.detectors.discriminator import CHUNK, SCORES, Discriminator, DiscriminatorScorer, ScoreName
-from feint.runs.workspace import atomic, write_text
 from feint.tuning.selftuning import SelfTuner
 
 Range = dict[str, tuple[float, float]]

@@ -19,11 +19,11 @@ from feint.calibration.conformal import cross_conformal_p_values, p_values
 from feint.calibration.decision import decide
 from feint.core.detector import as_unit
 from feint.core.errors import IntegrityError
+from feint.core.files import atomic, write_text
 from feint.detectors.committee import Committee, empty_committee
 from feint.detectors.discriminator import CHUNK, Discriminator, ScoreName
 from feint.records.run import PreprocessingRecord
 from feint.runs.jobs import Making
-from feint.runs.workspace import atomic, write_text
 
 FORMAT = 1
 WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"

@@ -11,13 +11,13 @@ import numpy as np
 from feint.backends import available_cores
 from feint.calibration.drift import drifted
 from feint.core.errors import OutputError
+from feint.core.files import atomic_folder
 from feint.data import ImageSet, open_images, stream
 from feint.records.run import Skipped
 from feint.runs.model import Model
 from feint.runs.preparing import ImagesLike
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
-from feint.runs.workspace import atomic_folder
 
 if TYPE_CHECKING:
     import pandas as pd

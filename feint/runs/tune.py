@@ -9,6 +9,7 @@ from feint import __version__
 from feint.backends import available_cores, open_backend
 from feint.calibration.conformal import minimum_images
 from feint.core.errors import CollapseError, InputError, SettingError
+from feint.core.files import told
 from feint.records.run import ScreenedRecord, StartRecord
 from feint.runs.candidates import (
     audit_jobs,
@@ -29,7 +30,7 @@ from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.run import Run
 from feint.runs.settings import BUDGETS, Budget, TuneSettings
-from feint.runs.workspace import Workspace, told
+from feint.runs.workspace import Workspace
 from feint.runs.writing import record_of, write_run
 
 MOST_WORKERS = 8

@@ -13,6 +13,7 @@ import torch
 
 from feint import __version__
 from feint.core.detector import as_unit
+from feint.core.files import write_text
 from feint.core.streams import numpy_stream, stream
 from feint.records.run import PhaseRecord, RunRecord, ScreenedRecord, StartRecord, WarningRecord
 from feint.report import Gallery, Picture, render
@@ -22,7 +23,6 @@ from feint.runs.jobs import FinalJob, Pixels, TrainingJob
 from feint.runs.judging import Judged, Verdict
 from feint.runs.preparing import Prepared
 from feint.runs.settings import TuneSettings
-from feint.runs.workspace import write_text
 
 SHOWN, NORMALS_SHOWN, PAIRS_SHOWN, SUSPICIOUS_SHOWN = 24, 12, 8, 12
 

@@ -1,70 +1,79 @@
 """What every augmentation promises.
 
 The checks choose their own images: grey between 0.4 and 0.6, so that nothing is clipped where gradients are compared,
-and 9 x 12 pixels, so that height and width cannot be exchanged unnoticed. Magnitudes lie off the middle of their range,
-where a round patch would give its angle no gradient.
+and 9 x 12 pixels, so that height and width cannot be exchanged unnoticed (12 x 12 for what refuses these). Magnitudes
+lie off the middle of their range, where a round patch would give its angle no gradient.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import get_args
 from unittest import SkipTest
 
 import torch
 from torch import Tensor
 
-from feint.core.augmentation import Augmentation
+from feint.core.augmentation import Augmentation, Category
+from feint.core.errors import SettingError
 from feint.core.streams import stream
 from feint.testing.promises import global_generators_untouched, promise
 
 AugmentationCheck = Callable[[Augmentation], None]
 
-SIZE = (9, 12)
+SIZE, SQUARE = (9, 12), (12, 12)
+LONE = (["angle"], ["std"], ["strength"], ["probability"])
 SHARE = 0.37
 VISIBLE = 1 / 255
 TOLERANCE = 1e-6
+TRIALS = 16
 
 
 def output_is_an_image(augmentation: Augmentation) -> None:
-    """Output has the shape of the input, is finite and lies in [0, 1], at both ends of every magnitude."""
-    for images in (_images(4), torch.zeros(4, 3, *SIZE), torch.ones(4, 3, *SIZE), _images(4).round()):
+    """Output has the shape of the input, is finite and, if bounded, in [0, 1], at both ends of every magnitude."""
+    grey = _images(augmentation, 4)
+    for images in (grey, torch.zeros_like(grey), torch.ones_like(grey), grey.round()):
         for share in (0.0, 0.5, 1.0):
-            found = augmentation.apply(images, _noise(augmentation, 4), _magnitudes(augmentation, share))
+            found = augmentation.apply(images, _noise(augmentation, images), _magnitudes(augmentation, share))
             promise(found.shape == images.shape, f"output has shape {tuple(found.shape)}: want {tuple(images.shape)}.")
             promise(
                 bool(found.isfinite().all()), f"output holds {int((~found.isfinite()).sum())} NaN or infinite values."
             )
             low, high = float(found.min()), float(found.max())
-            promise(low >= 0 and high <= 1, f"output lies in [{low:.3g}, {high:.3g}]: want [0, 1].")
+            inside = not augmentation.bounded or (low >= 0 and high <= 1)
+            promise(inside, f"output lies in [{low:.3g}, {high:.3g}]: want [0, 1].")
 
 
 def changes_the_images(augmentation: Augmentation) -> None:
     """At magnitudes inside its range it changes images visibly: an identity learns nothing."""
-    images = _images(8)
-    found = augmentation.apply(images, _noise(augmentation, 8), _magnitudes(augmentation))
+    images = _images(augmentation, 8)
+    found = augmentation.apply(images, _noise(augmentation, images), _magnitudes(augmentation))
     change = float((found - images).abs().max())
     promise(change > VISIBLE, f"no pixel of 8 images changed by more than {change:.2g}: the augmentation does nothing.")
 
 
 def all_randomness_is_in_the_draw(augmentation: Augmentation) -> None:
     """The same noise and magnitudes give the same output, and equal generators draw equal noise, bit for bit."""
-    images, noise, magnitudes = _images(4), _noise(augmentation, 4), _magnitudes(augmentation)
+    images = _images(augmentation, 4)
+    noise, magnitudes = _noise(augmentation, images), _magnitudes(augmentation)
     first, second = (augmentation.apply(images, noise, magnitudes) for _ in range(2))
     promise(torch.equal(first, second), "apply gave two outputs for the same noise: all chance belongs in draw.")
-    again = _noise(augmentation, 4)
+    again = _noise(augmentation, images)
     promise(torch.equal(noise, again), "draw gave two noises for equal generators: take all chance from `generator`.")
 
 
 def global_generators_stay_untouched(augmentation: Augmentation) -> None:
     """Neither draw nor apply moves a global generator."""
+    images = _images(augmentation, 4)
     with global_generators_untouched("draw or apply"):
-        augmentation.apply(_images(4), _noise(augmentation, 4), _magnitudes(augmentation))
+        augmentation.apply(images, _noise(augmentation, images), _magnitudes(augmentation))
 
 
 def images_do_not_mix(augmentation: Augmentation) -> None:
     """An image's output depends on that image, its noise and its magnitudes only."""
-    images, noise, magnitudes = _images(4), _noise(augmentation, 4), _magnitudes(augmentation)
+    images = _images(augmentation, 4)
+    noise, magnitudes = _noise(augmentation, images), _magnitudes(augmentation)
     together = augmentation.apply(images, noise, magnitudes)
     alone = torch.cat([augmentation.apply(images[i : i + 1], noise[i : i + 1], magnitudes) for i in range(4)])
     apart = float((together - alone).abs().max())
@@ -77,7 +86,8 @@ def images_do_not_mix(augmentation: Augmentation) -> None:
 
 def inputs_stay_untouched(augmentation: Augmentation) -> None:
     """Apply writes into none of its arguments."""
-    given = {"images": _images(4), "noise": _noise(augmentation, 4), "magnitudes": _magnitudes(augmentation)}
+    images = _images(augmentation, 4)
+    given = {"images": images, "noise": _noise(augmentation, images), "magnitudes": _magnitudes(augmentation)}
     before = {name: value.clone() for name, value in given.items()}
     augmentation.apply(given["images"], given["noise"], given["magnitudes"])
     changed = [name for name, value in given.items() if not torch.equal(value, before[name])]
@@ -87,15 +97,16 @@ def inputs_stay_untouched(augmentation: Augmentation) -> None:
 def dtype_and_device_are_kept(augmentation: Augmentation) -> None:
     """Output has the images' type and device, whatever those of noise and magnitudes."""
     for dtype in (torch.float32, torch.float64):
-        images = _images(2).to(dtype)
-        found = augmentation.apply(images, _noise(augmentation, 2), _magnitudes(augmentation))
+        images = _images(augmentation, 2).to(dtype)
+        found = augmentation.apply(images, _noise(augmentation, images), _magnitudes(augmentation))
         promise(found.dtype == dtype, f"images of {dtype} became {found.dtype}.")
         promise(found.device == images.device, f"images on {images.device} moved to {found.device}.")
 
 
 def a_wrong_shape_is_named_in_the_error(augmentation: Augmentation) -> None:
     """A 3-D image, noise of other images and one magnitude too many are refused, and the error says what was got."""
-    images, noise, magnitudes = _images(2), _noise(augmentation, 2), _magnitudes(augmentation)
+    images = _images(augmentation, 2)
+    noise, magnitudes = _noise(augmentation, images), _magnitudes(augmentation)
     _refused(augmentation, images[0], noise, magnitudes, got=images[0])
     _refused(augmentation, images, torch.rand(3, noise.shape[1] + 1), magnitudes, got=torch.rand(3, noise.shape[1] + 1))
     longer = torch.cat([magnitudes, torch.ones(1)])
@@ -103,26 +114,26 @@ def a_wrong_shape_is_named_in_the_error(augmentation: Augmentation) -> None:
 
 
 def zero_magnitude_is_the_identity(augmentation: Augmentation) -> None:
-    """Amplitude 0, factor 1, or an angle of 0 where it is the only magnitude, leaves the images as they are."""
+    """Amplitude 0, factor 1, or 0 of what is the only magnitude of its kind, leaves the images as they are."""
     neutral = {"amplitude": 0.0, "factor": 1.0}
     names = [each.name for each in augmentation.magnitudes]
-    if names == ["angle"]:
-        neutral["angle"] = 0.0
+    if names in LONE:
+        neutral[names[0]] = 0.0
     if not neutral.keys() & set(names):
         raise SkipTest(f"{augmentation.name} has no magnitude at which nothing happens")
     magnitudes = _magnitudes(augmentation)
     for i, name in enumerate(names):
         magnitudes[i] = neutral.get(name, float(magnitudes[i]))
-    images = _images(4)
-    change = float((augmentation.apply(images, _noise(augmentation, 4), magnitudes) - images).abs().max())
+    images = _images(augmentation, 4)
+    change = float((augmentation.apply(images, _noise(augmentation, images), magnitudes) - images).abs().max())
     promise(change < 1e-5, f"at zero magnitude a pixel changed by {change:.2g}.")
 
 
 def gradient_is_the_derivative(augmentation: Augmentation) -> None:
     """The gradient for images and, where differentiable, magnitudes equals finite differences in float64."""
-    images = _images(2).double()[:, :1].requires_grad_()
+    images = _images(augmentation, 2).double()[:, :1].requires_grad_()
     magnitudes = _magnitudes(augmentation).double().repeat(2, 1).requires_grad_(augmentation.differentiable)
-    noise = _noise(augmentation, 2).double()
+    noise = _noise(augmentation, images).double()
 
     def transformed(images: Tensor, magnitudes: Tensor) -> Tensor:
         return augmentation.apply(images, noise, magnitudes)
@@ -138,12 +149,42 @@ def every_magnitude_gets_a_gradient(augmentation: Augmentation) -> None:
     if not augmentation.differentiable:
         raise SkipTest(f"{augmentation.name} is not differentiable in its magnitudes")
     magnitudes = _magnitudes(augmentation).double().requires_grad_()
-    images = _images(8).double()
-    found = augmentation.apply(images, _noise(augmentation, 8), magnitudes)
+    images = _images(augmentation, 8).double()
+    found = augmentation.apply(images, _noise(augmentation, images), magnitudes)
     promise(found.requires_grad, "the output does not depend on the magnitudes, as far as the gradient knows.")
     (gradient,) = torch.autograd.grad(((found - images.flip(0)) ** 2).sum(), magnitudes)
     dead = [each.name for each, g in zip(augmentation.magnitudes, gradient.tolist(), strict=True) if abs(g) < 1e-9]
     promise(not dead, f"{', '.join(dead)} got no gradient.")
+
+
+def outcome_zero_is_the_identity(augmentation: Augmentation) -> None:
+    """Outcome 0, where there are finitely many, is the image itself, bit for bit."""
+    images = _images(augmentation, 4)
+    _outcomes_of(augmentation)
+    found = augmentation.outcome(images, torch.zeros(4, dtype=torch.long))
+    promise(torch.equal(found, images), "outcome 0 is not the image itself.")
+
+
+def outcomes_are_all_there_is(augmentation: Augmentation) -> None:
+    """All outcomes of an image differ, each of them comes up, and apply gives nothing else."""
+    outcomes = _outcomes_of(augmentation)
+    image = _images(augmentation, 1)
+    every = augmentation.outcome(image.expand(outcomes, -1, -1, -1), torch.arange(outcomes)).flatten(1)
+    nearest = torch.cdist(every, every).fill_diagonal_(torch.inf).min(1)
+    alike = sorted({i, int(nearest.indices[i])} for i in range(outcomes) if nearest.values[i] < TOLERANCE)
+    promise(not alike, f"outcomes {' and '.join(str(each) for each in alike[:1])} are the same image.")
+    images = image.expand(TRIALS * outcomes, -1, -1, -1)
+    found = augmentation.apply(images, _noise(augmentation, images), _magnitudes(augmentation)).flatten(1)
+    distance = (found[:, None] - every).abs().amax(2).min(1)
+    promise(bool((distance.values < TOLERANCE).all()), "apply gave an image that is none of the outcomes.")
+    missing = sorted(set(range(outcomes)) - set(distance.indices.tolist()))
+    promise(not missing, f"outcomes {missing[:5]} never came up in {len(images)} draws.")
+
+
+def category_is_one_of_the_five(augmentation: Augmentation) -> None:
+    """The category is one that studies know."""
+    known = get_args(Category)
+    promise(augmentation.category in known, f"category {augmentation.category!r} is none of {', '.join(known)}.")
 
 
 AUGMENTATION_CHECKS: tuple[AugmentationCheck, ...] = (
@@ -158,20 +199,38 @@ AUGMENTATION_CHECKS: tuple[AugmentationCheck, ...] = (
     zero_magnitude_is_the_identity,
     gradient_is_the_derivative,
     every_magnitude_gets_a_gradient,
+    outcome_zero_is_the_identity,
+    outcomes_are_all_there_is,
+    category_is_one_of_the_five,
 )
 
 
-def _images(n: int) -> Tensor:
-    return 0.4 + 0.2 * torch.rand(n, 3, *SIZE, generator=stream(0, "testing", "images"))
+def _images(augmentation: Augmentation, n: int) -> Tensor:
+    probe = _greys(1, SIZE)
+    try:
+        augmentation.apply(probe, _noise(augmentation, probe), _magnitudes(augmentation))
+    except SettingError:
+        return _greys(n, SQUARE)
+    return _greys(n, SIZE)
 
 
-def _noise(augmentation: Augmentation, n: int) -> Tensor:
-    return augmentation.draw(n, generator=stream(0, "testing", "noise"))
+def _greys(n: int, size: tuple[int, int]) -> Tensor:
+    return 0.4 + 0.2 * torch.rand(n, 3, *size, generator=stream(0, "testing", "images"))
+
+
+def _noise(augmentation: Augmentation, images: Tensor) -> Tensor:
+    return augmentation.draw(images, generator=stream(0, "testing", "noise"))
 
 
 def _magnitudes(augmentation: Augmentation, share: float = SHARE) -> Tensor:
     """Return the magnitudes (m,) at a share of their ranges."""
     return torch.tensor([float(each.at(torch.tensor(share))) for each in augmentation.magnitudes])
+
+
+def _outcomes_of(augmentation: Augmentation) -> int:
+    if augmentation.outcomes is None:
+        raise SkipTest(f"{augmentation.name} has no finite set of outcomes")
+    return augmentation.outcomes
 
 
 def _refused(augmentation: Augmentation, images: Tensor, noise: Tensor, magnitudes: Tensor, *, got: Tensor) -> None:

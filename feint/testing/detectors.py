@@ -17,11 +17,12 @@ from torch import Tensor
 from feint.augmentations import CutDiff
 from feint.core.augmentation import Policy
 from feint.core.detector import Detector, Scorer, as_unit
+from feint.core.errors import SettingError
 from feint.core.streams import stream
 from feint.metrics.roc import auroc
 from feint.testing.promises import global_generators_untouched, promise
 
-DetectorCheck = Callable[[Detector], None]
+DetectorCheck = Callable[[Detector[Scorer]], None]
 
 HEIGHT, WIDTH = 20, 18
 IMAGES = 40
@@ -30,7 +31,7 @@ DARKER = 0.25
 TOLERANCE = 1e-4
 
 
-def one_finite_number_per_image(detector: Detector) -> None:
+def one_finite_number_per_image(detector: Detector[Scorer]) -> None:
     """Scores have shape (n,) and are finite: on images like the normal ones, on black, white and on a single one."""
     scorer = _fitted(detector)
     like = as_unit(normal_images(7, "like"))
@@ -40,7 +41,7 @@ def one_finite_number_per_image(detector: Detector) -> None:
         promise(bool(scores.isfinite().all()), f"scores are not finite: {scores.tolist()}.")
 
 
-def higher_is_more_anomalous(detector: Detector) -> None:
+def higher_is_more_anomalous(detector: Detector[Scorer]) -> None:
     """Images with a planted defect score higher than new normal ones: the AUROC is at least 0.9."""
     scorer = _fitted(detector)
     normal, planted = _scored(scorer, as_unit(normal_images(IMAGES, "new"))), _scored(scorer, planted_images()[0])
@@ -49,14 +50,14 @@ def higher_is_more_anomalous(detector: Detector) -> None:
     promise(found >= 0.9, f"the AUROC of planted defects is {found:.3f}: want 0.9 or more.")
 
 
-def scores_are_not_constant(detector: Detector) -> None:
+def scores_are_not_constant(detector: Detector[Scorer]) -> None:
     """Scores differ from image to image, normal ones included, by more than rounding."""
     scores = _scored(_fitted(detector), as_unit(normal_images(IMAGES, "new")))
     apart, level = float(scores.max() - scores.min()), float(scores.abs().max())
     promise(apart > TOLERANCE * level, f"the scores of {IMAGES} different images are all {level:.6g} or nearly so.")
 
 
-def same_streams_give_the_same_scores(detector: Detector) -> None:
+def same_streams_give_the_same_scores(detector: Detector[Scorer]) -> None:
     """Fitted twice with one seed, whatever the global generators hold, it gives the same scores bit for bit."""
     images = planted_images()[0]
     first = _scored(_fitted(detector), images)
@@ -67,7 +68,7 @@ def same_streams_give_the_same_scores(detector: Detector) -> None:
     promise(torch.equal(first, second), f"two fits with the same seed differ in their scores by up to {apart:.3g}.")
 
 
-def global_generators_stay_untouched(detector: Detector) -> None:
+def global_generators_stay_untouched(detector: Detector[Scorer]) -> None:
     """Neither fit nor scores nor maps move a global generator."""
     with global_generators_untouched("fit, score or map"):
         scorer = _fit(detector)
@@ -75,17 +76,17 @@ def global_generators_stay_untouched(detector: Detector) -> None:
         _mapped(scorer, planted_images()[0])
 
 
-def inputs_stay_untouched(detector: Detector) -> None:
+def inputs_stay_untouched(detector: Detector[Scorer]) -> None:
     """Fit, scores and maps write into none of the images they are given."""
     normal, images = normal_images(IMAGES, "normal"), planted_images()[0]
-    scorer = detector.fit(normal, policy=_policy(), seed=0)
+    scorer = detector.fit(normal, policy=_policy(detector), seed=0)
     _scored(scorer, images)
     _mapped(scorer, images)
     promise(torch.equal(normal, normal_images(IMAGES, "normal")), "fit wrote into the normal images.")
     promise(torch.equal(images, planted_images()[0]), "scoring wrote into the images.")
 
 
-def score_is_independent_of_the_batch(detector: Detector) -> None:
+def score_is_independent_of_the_batch(detector: Detector[Scorer]) -> None:
     """An image's score is the same alone, in a batch and in another order, to 1e-4 of its size."""
     scorer = _fitted(detector)
     images = planted_images()[0][:9]
@@ -97,10 +98,10 @@ def score_is_independent_of_the_batch(detector: Detector) -> None:
         promise(apart < TOLERANCE, f"scored {how}, an image's score differs by {apart:.2g} of itself.")
 
 
-def state_dict_is_the_whole_state(detector: Detector) -> None:
+def state_dict_is_the_whole_state(detector: Detector[Scorer]) -> None:
     """A scorer fitted on other images becomes this one by `load_state_dict`: same scores, same maps."""
     scorer, images = _fitted(detector), planted_images()[0]
-    other = detector.fit(255 - normal_images(IMAGES, "other"), policy=_policy(), seed=1)
+    other = detector.fit(255 - normal_images(IMAGES, "other"), policy=_policy(detector), seed=1)
     promise(
         not torch.equal(_scored(other, images), _scored(scorer, images)), "fitted on other images, it scores the same."
     )
@@ -109,7 +110,7 @@ def state_dict_is_the_whole_state(detector: Detector) -> None:
     promise(torch.equal(_mapped(other, images), _mapped(scorer, images)), "maps depend on more than the state_dict.")
 
 
-def a_wrong_shape_is_named_in_the_error(detector: Detector) -> None:
+def a_wrong_shape_is_named_in_the_error(detector: Detector[Scorer]) -> None:
     """A 3-D image, another size and other channels are refused by scores and maps, and the error says what was got."""
     scorer = _fitted(detector)
     for shape in ((1, HEIGHT, WIDTH), (2, 1, WIDTH, HEIGHT), (2, 1, HEIGHT + 4, WIDTH), (2, 3, HEIGHT, WIDTH)):
@@ -125,13 +126,46 @@ def a_wrong_shape_is_named_in_the_error(detector: Detector) -> None:
                 raise AssertionError(f"images of shape {shape} were accepted; fitted on (n, 1, {HEIGHT}, {WIDTH}).")
 
 
-def fits_without_pseudo_anomalies(detector: Detector) -> None:
-    """Without a policy it fits all the same, and the scores are finite: the `none` of every table."""
-    scores = _scored(detector.fit(normal_images(IMAGES, "normal"), policy=None, seed=0), planted_images()[0])
+def pseudo_anomalies_are_as_declared(detector: Detector[Scorer]) -> None:
+    """Where it says "required", none is refused; where "refused", some are; where "optional", it fits either way."""
+    name, declared = type(detector).__name__, detector.pseudo_anomalies
+    out_of_place = {"required": None, "refused": _augmented(), "optional": None}[declared]
+    try:
+        scorer = detector.fit(normal_images(IMAGES, "normal"), policy=out_of_place, seed=0)
+    except SettingError as error:
+        promise(declared != "optional", f"{name} says it can do without pseudo-anomalies, and refused: {error}")
+        return
+    given = "without pseudo-anomalies" if out_of_place is None else "with them"
+    promise(declared == "optional", f"{name} says that pseudo-anomalies are {declared}, and fitted {given}.")
+    scores = _scored(scorer, planted_images()[0])
     promise(bool(scores.isfinite().all()), "without a policy the scores are not finite.")
 
 
-def maps_have_the_size_of_the_images(detector: Detector) -> None:
+def embeddings_tell_images_apart(detector: Detector[Scorer]) -> None:
+    """Embeddings have shape (n, d), are finite and differ from image to image."""
+    images = planted_images()[0]
+    with torch.no_grad():
+        found = _fitted(detector).embed(images)
+    promise(found.ndim == 2 and len(found) == len(images), f"{len(images)} embeddings have shape {tuple(found.shape)}.")
+    promise(bool(found.isfinite().all()), "embeddings hold NaN or infinite values.")
+    apart, level = float((found.amax(0) - found.amin(0)).max()), float(found.abs().max())
+    promise(apart > TOLERANCE * level, f"the embeddings of {IMAGES} different images are all the same, or nearly so.")
+
+
+def all_scores_hold_the_chosen_one(detector: Detector[Scorer]) -> None:
+    """`all_scores` gives shape (n,) and finite numbers under every name, and what `forward` returns under `score`."""
+    scorer, images = _fitted(detector), planted_images()[0]
+    with torch.no_grad():
+        found = scorer.all_scores(images)
+    promise(scorer.score in found, f"all_scores gave {', '.join(found)}: want {scorer.score} among them.")
+    for name, scores in found.items():
+        promise(scores.shape == (len(images),), f"{name}: {len(images)} images got shape {tuple(scores.shape)}.")
+        promise(bool(scores.isfinite().all()), f"{name}: scores are not finite.")
+    apart = float((found[scorer.score] - _scored(scorer, images)).abs().max())
+    promise(apart == 0, f"all_scores[{scorer.score!r}] differs from forward by up to {apart:.2g}.")
+
+
+def maps_have_the_size_of_the_images(detector: Detector[Scorer]) -> None:
     """Maps have shape (n, h, w) and are finite."""
     images = planted_images()[0]
     maps = _mapped(_fitted(detector), images)
@@ -140,7 +174,7 @@ def maps_have_the_size_of_the_images(detector: Detector) -> None:
     promise(bool(maps.isfinite().all()), "maps hold NaN or infinite values.")
 
 
-def maps_light_up_at_the_defect(detector: Detector) -> None:
+def maps_light_up_at_the_defect(detector: Detector[Scorer]) -> None:
     """Pixels of a planted defect stand out from the others of their image: the mean AUROC is at least 0.7."""
     maps_have_the_size_of_the_images(detector)
     images, masks = planted_images()
@@ -160,7 +194,9 @@ DETECTOR_CHECKS: tuple[DetectorCheck, ...] = (
     score_is_independent_of_the_batch,
     state_dict_is_the_whole_state,
     a_wrong_shape_is_named_in_the_error,
-    fits_without_pseudo_anomalies,
+    pseudo_anomalies_are_as_declared,
+    embeddings_tell_images_apart,
+    all_scores_hold_the_chosen_one,
     maps_have_the_size_of_the_images,
     maps_light_up_at_the_defect,
 )
@@ -187,12 +223,16 @@ def planted_images() -> tuple[Tensor, Tensor]:
     return (images - DARKER * masks[:, None]).clamp(0, 1), masks
 
 
-def _policy() -> Policy:
+def _augmented() -> Policy:
     return Policy(augmentation=CutDiff(), low=(0.03, 0.4, 0.0, 0.15), high=(0.1, 1.0, 180.0, 0.5))
 
 
-def _fit(detector: Detector) -> Scorer:
-    return detector.fit(normal_images(IMAGES, "normal"), policy=_policy(), seed=0)
+def _policy(detector: Detector[Scorer]) -> Policy | None:
+    return None if detector.pseudo_anomalies == "refused" else _augmented()
+
+
+def _fit(detector: Detector[Scorer]) -> Scorer:
+    return detector.fit(normal_images(IMAGES, "normal"), policy=_policy(detector), seed=0)
 
 
 _fitted = lru_cache(maxsize=8)(_fit)

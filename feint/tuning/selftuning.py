@@ -161,7 +161,7 @@ class _Start:
 
     def _plain_step(self, rho: Tensor) -> None:
         images = self._batch(self.normals, self.recipe.batch)
-        noise = self.augmentation.draw(len(images), generator=self.chance)
+        noise = self.augmentation.draw(images, generator=self.chance)
         loss = self._lower(images, noise, None, rho)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -173,8 +173,8 @@ class _Start:
         images = self._batch(self.normals, recipe.batch)
         clean, changed = self._batch(self.normals, recipe.sample), self._batch(self.normals, recipe.sample)
         pool = self._batch(self.unlabelled, recipe.sample)
-        inner = self.augmentation.draw(len(images), generator=self.chance)
-        outer = self.augmentation.draw(len(changed), generator=self.chance)
+        inner = self.augmentation.draw(images, generator=self.chance)
+        outer = self.augmentation.draw(changed, generator=self.chance)
 
         def upper(weights: Weights, v: Tensor) -> Tensor:
             pseudo = self.augmentation.apply(changed, outer, self.augmentation.natural(v))
@@ -201,7 +201,7 @@ class _Start:
     @torch.no_grad()
     def _judge(self, rho: Tensor) -> Tuned:
         images = self._batch(self.normals, min(256, 4 * len(self.normals)))
-        noise = self.augmentation.draw(len(images), generator=self.chance)
+        noise = self.augmentation.draw(images, generator=self.chance)
         pseudo = self.augmentation.apply(images, noise, self.augmentation.natural(rho))
         normal = self.network(images)[1].cpu().numpy()
         separability = auroc(normal, self.network(pseudo)[1].cpu().numpy())

@@ -98,7 +98,7 @@ def test_rotation_of_the_patch_is_a_true_one(size):
 @pytest.mark.parametrize("amplitude", [0.3, -0.3])
 def test_the_amplitude_is_subtracted(amplitude):
     images = torch.full((3, 2, 10, 14), 0.5)
-    noise = CUTDIFF.draw(3, generator=stream(0))
+    noise = CUTDIFF.draw(images, generator=stream(0))
     magnitudes = torch.tensor([0.05, 0.5, 20.0, amplitude])
     found = CUTDIFF.apply(images, noise, magnitudes)
     g = CUTDIFF.mask(noise, magnitudes.expand(3, 4), size=(10, 14))

@@ -11,8 +11,8 @@ def test_flips_are_the_four_mirror_images_with_equal_chance():
     image = torch.rand(1, 2, 5, 7, generator=stream(0))
     kinds = [image[0], image[0].flip(2), image[0].flip(1), image[0].flip(1, 2)]
     n = 2000
-    noise = Flips().draw(n, generator=stream(1))
-    found = Flips().apply(image.expand(n, -1, -1, -1), noise, torch.zeros(0))
+    images = image.expand(n, -1, -1, -1)
+    found = Flips().apply(images, Flips().draw(images, generator=stream(1)), torch.zeros(0))
     counts = [sum(torch.equal(each, kind) for each in found) for kind in kinds]
     assert sum(counts) == n
     assert all(abs(count - n / 4) < 4 * (n * 3 / 16) ** 0.5 for count in counts)

@@ -109,6 +109,15 @@ def test_hardly_any_steps_are_allowed(steps):
     assert found(planted_images()[0]).isfinite().all()
 
 
+def test_epochs_take_the_place_of_steps():
+    images = planted_images()[0]
+    by_epochs = Discriminator(width=8, depth=3, batch=16, epochs=2)
+    by_steps = Discriminator(width=8, depth=3, batch=16, steps=2 * math.ceil(40 / 16))
+    first, second = (each.fit(normal_images(40, "normal"), policy=POLICY, seed=0) for each in (by_epochs, by_steps))
+    with torch.no_grad():
+        assert torch.equal(first.all_scores(images)["logit"], second.all_scores(images)["logit"])
+
+
 def test_identical_images_are_a_collapse():
     same = normal_images(1, "normal").repeat(30, 1, 1, 1)
     with pytest.raises(CollapseError, match="the same"):
@@ -116,7 +125,7 @@ def test_identical_images_are_a_collapse():
 
 
 def test_a_diverging_training_is_named():
-    with pytest.raises(CollapseError, match="lower the learning rate"):
+    with pytest.raises(CollapseError, match="Lower the learning rate"):
         Discriminator(width=8, depth=3, steps=30, rate=1e30).fit(normal_images(40, "normal"), policy=POLICY, seed=0)
 
 
@@ -145,7 +154,9 @@ def test_fit_refuses_other_than_images_of_bytes(images):
         SMALL.fit(images, policy=None, seed=0)
 
 
-@pytest.mark.parametrize("setting", [{"depth": 1}, {"width": 10}, {"score": "pooling"}, {"batch": 0}, {"steps": -1}])
+@pytest.mark.parametrize(
+    "setting", [{"depth": 1}, {"width": 10}, {"score": "pooling"}, {"batch": 0}, {"steps": -1}, {"epochs": -1}]
+)
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(SettingError, match=next(iter(setting))):
         Discriminator(**setting)

@@ -137,7 +137,7 @@ def test_separability_and_variance_equal_their_formulas():
     start.chance.set_state(chance)
     with torch.no_grad():
         images = start._batch(NORMAL, 160)
-        pseudo = CutDiff().apply(images, CutDiff().draw(160, generator=start.chance), CutDiff().natural(rho))
+        pseudo = CutDiff().apply(images, CutDiff().draw(images, generator=start.chance), CutDiff().natural(rho))
         normal, changed = start.network(images)[1], start.network(pseudo)[1]
         pool = start.network(start._batch(POOL, 160))[1]
     assert tuned.separability == auroc(normal.numpy(), changed.numpy())

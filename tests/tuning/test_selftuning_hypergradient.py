@@ -84,7 +84,7 @@ def test_every_magnitude_moves_the_trained_weights(augmentation, values):
     """d(sum theta') / da: zero in code whose inner augmentation is made without gradient."""
     start = _Start(TINY, NORMAL, POOL, augmentation, seed=0)
     images = start._batch(NORMAL, 8)
-    noise = augmentation.draw(8, generator=start.chance)
+    noise = augmentation.draw(images, generator=start.chance)
     weights = tuple(start.network.parameters())
     found = unrolled(
         lambda w, v: start._lower(images, noise, w, v),

@@ -1,0 +1,172 @@
+"""`feint study`: plan, run, look at and report a study."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feint.cli.terminal import say
+
+if TYPE_CHECKING:
+    from feint.studies.run import Progress
+
+LINE_EVERY = 15.0
+FAILED_SHOWN = 10
+
+app = typer.Typer(
+    help="Does this augmentation help on this anomaly? Plans, runs and reports studies.", no_args_is_help=True
+)
+StoreArgument = Annotated[Path, typer.Argument(metavar="STORE", help="The folder that `feint study run` filled.")]
+
+
+class PlanName(StrEnum):
+    """Plans that come with Feint."""
+
+    paper = "paper"
+
+
+class BackendName(StrEnum):
+    """Where cells run."""
+
+    serial = "serial"
+    processes = "processes"
+    ray = "ray"
+
+
+@app.callback()
+def _group() -> None:
+    """Does this augmentation help on this anomaly? Plans, runs and reports studies."""
+
+
+@app.command()
+def plan(
+    name: Annotated[PlanName, typer.Argument(help="Which plan.")],
+    out: Annotated[Path, typer.Option(help="The TOML file to write.", metavar="PLAN.toml")],
+    root: Annotated[str, typer.Option(help="The folder of the data sets.", metavar="DIR")] = "DATA",
+) -> None:
+    """Write a plan that comes with Feint, to be changed by hand."""
+    from feint.core.errors import OutputError
+    from feint.core.files import write_text
+    from feint.studies.paper import plan_text
+
+    if out.exists():
+        raise OutputError(f"{out} exists already and is not overwritten: choose another name.")
+    write_text(out, plan_text(name.value, root=root))
+    say(f"Wrote {out}: 420 tasks x 13 augmentations x 3 detectors, plus each vanilla detector once. Next: "
+        f"feint study run {out} --store STORE --dry-run")  # fmt: skip
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN.toml", help="What to run.")],
+    store: Annotated[Path, typer.Option(help="The folder of the records; running again resumes.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the plan, print cells, cost and disk needed.")
+    ] = False,
+    backend: Annotated[BackendName, typer.Option(help="Where cells run.")] = BackendName.processes,
+    workers: Annotated[int | None, typer.Option(help="How many at a time (default: one per core).", min=1)] = None,
+    address: Annotated[str | None, typer.Option(help="HOST:PORT of a Ray cluster.", metavar="HOST:PORT")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run the cells again that failed.")] = False,
+) -> None:
+    """Run the cells of a plan that STORE does not hold yet. Kill it at any moment: nothing finished is run twice."""
+    if dry_run:
+        from feint.studies.estimating import estimate
+
+        print(estimate(plan, workers=workers).text())  # noqa: T201
+        return
+    from feint.studies.run import run_study
+
+    with _Lines() as tell:
+        counts = run_study(
+            plan, store, backend=backend.value, workers=workers, address=address, retry_failed=retry_failed, tell=tell
+        )
+    say(f"{counts.done} cells done, {counts.failed} failed. Next: feint study report {store} --out study.html")
+    if counts.failed:
+        say(f"`feint study status {store}` says why; --retry-failed runs them again.")
+
+
+@app.command()
+def status(
+    store: StoreArgument,
+    traceback: Annotated[bool, typer.Option("--traceback", help="Print the tracebacks of failed cells.")] = False,
+) -> None:
+    """Say how many cells are done, failed and left, and why cells failed."""
+    from feint.studies.store import Store
+
+    with Store(store) as opened:
+        counts, cells, traces = opened.counts(), opened.cells(), opened.tracebacks()
+    print(f"{counts.done} done, {counts.failed} failed, {counts.left} left")  # noqa: T201
+    failed = cells[cells["status"] == "failed"]
+    for number, cell in enumerate(failed.itertuples()):
+        if number == FAILED_SHOWN and not traceback:
+            print(f"... and {len(failed) - FAILED_SHOWN} more")  # noqa: T201
+            break
+        where = f"{cell.detector} with {cell.augmentation} on {cell.data}/{cell.normal}, seed {cell.seed}"
+        print(f"failed: {where}: {cell.reason}")  # noqa: T201
+        if traceback:
+            print(traces[str(cell.key)])  # noqa: T201
+
+
+@app.command()
+def export(
+    store: StoreArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT.csv|OUT.parquet", help="The table to write.")],
+) -> None:
+    """Write one row per cell, task and metric."""
+    from feint.studies.reading import export_rows
+
+    say(f"Wrote {export_rows(store, out):,} rows to {out}.")
+
+
+@app.command()
+def report(
+    store: StoreArgument,
+    out: Annotated[Path, typer.Option(help="The page to write.", metavar="PAGE.html")],
+) -> None:
+    """Write one self-contained HTML page: findings in words, charts, tables, where it helped and hurt."""
+    from feint.core.files import write_text
+    from feint.report.study import render
+    from feint.studies.reading import read_study
+
+    write_text(out, render(read_study(store)))
+    say(f"Wrote {out}.")
+
+
+class _Lines:
+    """Says how far the study is: one line kept up to date in a terminal, one every 15 seconds elsewhere."""
+
+    def __enter__(self) -> _Lines:
+        self._spoken = -math.inf
+        self._terminal = sys.stderr.isatty()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._terminal:
+            say("")
+
+    def __call__(self, progress: Progress) -> None:
+        now, counts = time.monotonic(), progress.counts
+        if not self._terminal and now - self._spoken < LINE_EVERY and counts.left:
+            return
+        self._spoken = now
+        line = f"{counts.done} done, {counts.failed} failed, {counts.left} left"
+        if math.isfinite(progress.per_minute):
+            line += f"; {progress.per_minute:.1f} cells a minute, {_duration(progress.seconds_left)} to go"
+        if self._terminal:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+        else:
+            say(line)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,1 @@
+"""Detectors of other libraries as arms of a study; the libraries are imported where they are used."""

@@ -1,0 +1,1 @@
+"""Studies: detectors x augmentations x tasks x seeds. `cell.py` is the experiment."""

@@ -1,0 +1,198 @@
+"""The engine: carries out the cells of a plan that are not recorded yet, on any backend, and never loses one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import feint
+from feint.backends import Backend, BackendName, Shared, open_named
+from feint.core.errors import FeintError
+from feint.data.testbeds import NormalSet, TestbedSettings, fingerprint, normal_sets
+from feint.studies.cell import Cell, Images, Outcome, code_version, run_cell
+from feint.studies.plan import Arm, DataTable, Plan, arms_of, read_plan
+from feint.studies.store import Counts, Store
+
+WAITING_PER_WORKER = 2
+DONE = {"done", "failed"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is; `per_minute` and `seconds_left` are NaN before the first cell has come in."""
+
+    counts: Counts
+    per_minute: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """The cells of a plan, and the images each of them sees, by the data set's name and the normal class."""
+
+    cells: list[Cell]
+    images: dict[tuple[str, str], Images]
+    left_out: list[str]
+
+
+def run_study(
+    plan: Path,
+    store: Path,
+    *,
+    backend: BackendName = "processes",
+    workers: int | None = None,
+    address: str | None = None,
+    retry_failed: bool = False,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Counts:
+    """Run the cells of the plan at `plan` that the store at `store` does not hold yet; returns what it then holds.
+
+    Args:
+        backend: "serial", "processes" or "ray". workers: processes; None: one per core. address: of a Ray cluster.
+        retry_failed: run the cells again that failed before. tell: is told of the progress now and then.
+
+    Raises: SettingError for a plan that cannot be run; InputError for images that cannot be read, or where another
+    engine works on the store; OutputError where the disk is full: run again when there is space.
+    """
+    checked = read_plan(plan)
+    with Store(store, write=True) as opened, open_named(backend, workers=workers, address=address) as executor:
+        prepared = prepare(checked, executor, folder=Path(store) / "images")
+        opened.plan(
+            prepared.cells,
+            {
+                "name": checked.study.name,
+                "plan": Path(plan).read_text(encoding="utf-8"),
+                "folder": str(Path(plan).resolve().parent),
+                "left_out": json.dumps(prepared.left_out),
+                "version": f"{feint.__version__}+{code_version()}",
+            },
+        )
+        statuses = opened.statuses()
+        kept = {"done"} if retry_failed else DONE
+        waiting = [cell for cell in prepared.cells if statuses[cell.key] not in kept]
+        started = time.monotonic()
+        tell(Progress(opened.counts(), float("nan"), float("nan")))
+        with closing(_outcomes(waiting, prepared, executor, most=WAITING_PER_WORKER * (executor.workers))) as found:
+            for count, (cell, outcome) in enumerate(found, start=1):
+                opened.record(cell, outcome)
+                rate = count / (time.monotonic() - started)
+                tell(Progress(opened.counts(), 60 * rate, (len(waiting) - count) / rate))
+        return opened.counts()
+
+
+def _outcomes(
+    waiting: list[Cell], prepared: Prepared, executor: Backend, *, most: int
+) -> Generator[tuple[Cell, Outcome], None, None]:
+    """Yield every cell with its outcome as it comes in; at most `most` are handed out at a time."""
+    cells = iter(waiting)
+    running: dict[Future[Outcome], Cell] = {}
+    while True:
+        while len(running) < most and (cell := next(cells, None)) is not None:
+            running[executor.submit(run_cell, cell, prepared.images[cell.data, cell.normal])] = cell
+        if not running:
+            return
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
+            yield running.pop(future), _outcome(future)
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    """Return what a cell sent back, or, if its worker died, that."""
+    try:
+        return future.result()
+    except FeintError as error:
+        return Outcome(reason=str(error), traceback="".join(getattr(error, "__notes__", ())))
+
+
+def prepare(plan: Plan, backend: Backend, *, folder: Path) -> Prepared:
+    """Read every data set once, share its arrays with the workers, and lay out the cells, seed by seed."""
+    arms, left_out = arms_of(plan)
+    cells: list[Cell] = []
+    images: dict[tuple[str, str], Images] = {}
+    for table in plan.data:
+        mine = [arm for arm in arms if arm.data == table.name]
+        if not mine:
+            left_out.append(f"data {table.name}: no arm uses it")
+            continue
+        mark = images_mark(table)
+        sets = _read(table, normal=table.normal)
+        outliers = _outliers(table, mine, sets)
+        shared = {name: backend.share(found.train, folder=folder, name="train") for name, found in outliers.items()}
+        for normal_set in sets:
+            images[table.name, normal_set.normal] = _share(normal_set, backend, folder, shared)
+            cells += _cells(plan, mine, normal_set.normal, mark)
+    cells.sort(key=lambda cell: plan.study.seeds.index(cell.seed))
+    return Prepared(cells=cells, images=images, left_out=left_out)
+
+
+def testbed_settings(table: DataTable) -> TestbedSettings:
+    """Return what a data table asks of the testbeds."""
+    return TestbedSettings(
+        tasks=tuple(table.tasks),
+        normal=tuple(table.normal),
+        anomalies=tuple(table.anomalies),
+        size=table.size,
+        train_limit=table.train_limit,
+        test_limit=table.test_limit,
+        contamination=table.contamination,
+        anomaly_share=table.anomaly_share,
+    )
+
+
+def images_mark(table: DataTable) -> str:
+    """Return the hash of a data set's files and of how they are prepared, but for which classes play normal."""
+    assert table.path is not None
+    settings = asdict(replace(testbed_settings(table), normal=()))
+    text = json.dumps([fingerprint(table.path, name=table.name), settings, table.seed, table.name])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read(table: DataTable, *, normal: Sequence[str]) -> list[NormalSet]:
+    assert table.path is not None
+    settings = replace(testbed_settings(table), normal=tuple(normal))
+    return normal_sets(table.path, name=table.name, settings=settings, seed=table.seed)
+
+
+def _outliers(table: DataTable, arms: list[Arm], sets: list[NormalSet]) -> dict[str, NormalSet]:
+    """Return the normal set of every class that an arm exposes its detector to."""
+    needed = {arm.augmentation.removeprefix("oe-") for arm in arms if arm.augmentation.startswith("oe-")}
+    found = {each.normal: each for each in sets if each.normal in needed}
+    missing = sorted(needed - found.keys())
+    return found | {each.normal: each for each in (_read(table, normal=missing) if missing else [])}
+
+
+def _share(normal_set: NormalSet, backend: Backend, folder: Path, outliers: dict[str, Shared]) -> Images:
+    """Hand the arrays of a normal set to the workers by reference; the pictures that sets share are shared once."""
+    pictures = normal_set.pictures
+    bare = replace(pictures, pixels=pictures.pixels[:0], masks=None, ids=())
+    return Images(
+        described=replace(normal_set, train=normal_set.train[:0], pictures=bare),
+        train=backend.share(normal_set.train, folder=folder, name="train"),
+        pixels=backend.share(pictures.pixels, folder=folder, name="test"),
+        masks=None if pictures.masks is None else backend.share(pictures.masks, folder=folder, name="masks"),
+        outliers=outliers,
+    )
+
+
+def _cells(plan: Plan, arms: list[Arm], normal: str, mark: str) -> list[Cell]:
+    return [
+        Cell(
+            detector=arm.detector,
+            kind=plan.kind(arm.detector),
+            settings=plan.settings(arm.detector),
+            augmentation=arm.augmentation,
+            data=arm.data,
+            normal=normal,
+            seed=seed,
+            images=mark,
+            close_up=seed == plan.study.seeds[0],
+        )
+        for seed in plan.study.seeds
+        for arm in arms
+    ]
