@@ -1,9 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
+DATA ?= data
 BIN := $(VENV)/bin
 EXTRAS := .venv-extras
 
-.PHONY: demo test test-extras check bench docs clean
+.PHONY: demo study test test-extras check bench docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +39,9 @@ check: $(VENV)/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+study: $(VENV)/ready
+	$(BIN)/python recipes/augmentation_study.py --data $(DATA) --store runs/study --out docs/study
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/threads.py

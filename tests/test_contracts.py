@@ -17,6 +17,8 @@ QUICK = {
     "ae": {"features": 8, "hidden": 16, "epochs": 60, "batch": 20, "rate": 3e-3},
     "dae": {"features": 8, "hidden": 16, "epochs": 60, "batch": 20, "rate": 3e-3},
     "ap": {"net": "small", "width": 8, "epochs": 40, "batch": 20, "draws": 2},
+    "deepsvdd": {"width": 8, "epochs": 25, "pretrain_epochs": 25, "batch": 20},
+    "deepsad": {"width": 8, "epochs": 25, "pretrain_epochs": 25, "batch": 20},
     "patch-knn": {"depth": 3},
 }
 """Settings with which a detector is fitted in less than a second; its own defaults, where there are none."""

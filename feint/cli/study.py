@@ -82,7 +82,7 @@ def run(
         return
     from feint.studies.run import run_study
 
-    with _Lines() as tell:
+    with Lines() as tell:
         counts = run_study(
             plan, store, backend=backend.value, workers=workers, address=address, retry_failed=retry_failed, tell=tell
         )
@@ -130,18 +130,20 @@ def report(
     out: Annotated[Path, typer.Option(help="The page to write.", metavar="PAGE.html")],
 ) -> None:
     """Write one self-contained HTML page: findings in words, charts, tables, where it helped and hurt."""
+    from feint.backends import limit_threads
     from feint.core.files import write_text
     from feint.report.study import render
     from feint.studies.reading import read_study
 
+    limit_threads(1)  # t-SNE on few points: more threads only wait for one another
     write_text(out, render(read_study(store)))
     say(f"Wrote {out}.")
 
 
-class _Lines:
+class Lines:
     """Says how far the study is: one line kept up to date in a terminal, one every 15 seconds elsewhere."""
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> Lines:
         self._spoken = -math.inf
         self._terminal = sys.stderr.isatty()
         return self
