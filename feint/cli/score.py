@@ -22,9 +22,9 @@ def score(
 ) -> None:
     """Score IMAGES with the detector of RUN, and warn when they have drifted from its calibration."""
     from feint.core.errors import OutputError
+    from feint.core.files import write_text
     from feint.runs.run import Run
     from feint.runs.score import score_images
-    from feint.core.files import write_text
 
     if out.exists():
         raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")

@@ -70,9 +70,8 @@ def relative_rows(rows: pd.DataFrame, reference: Mapping[str, str]) -> pd.DataFr
 
 def excluded_tasks(relative: pd.DataFrame, least: float | None) -> pd.DataFrame:
     """Return the (detector, task) pairs whose vanilla counterpart reaches `least` on the mean over seeds."""
-    means = relative.groupby(["detector", "task"], as_index=False)["vanilla"].mean()
-    reached = means["vanilla"] >= (2.0 if least is None else least)
-    return means.loc[reached, ["detector", "task"]]
+    means = relative.groupby(["detector", "task"], as_index=False).agg({"vanilla": "mean"})
+    return means[means["vanilla"] >= (2.0 if least is None else least)][["detector", "task"]]
 
 
 def find(hypothesis: Hypothesis, relative: pd.DataFrame, categories: Mapping[str, str]) -> Finding:

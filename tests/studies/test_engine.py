@@ -62,7 +62,7 @@ def test_one_training_serves_all_tasks_that_share_it(folder):
 
 def test_scores_per_image_are_kept(folder):
     run(folder)
-    rows, cells = read(folder)
+    _, cells = read(folder)
     with Store(folder / "store") as opened, np.load(opened.arrays_of(cells["key"][0]), allow_pickle=False) as arrays:
         assert arrays["scores.score"].shape == (8 * 3 + 8 * 3,)
         assert {"close.embeddings.train", "close.pictures.test:flip"} <= set(arrays.files)

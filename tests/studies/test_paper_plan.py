@@ -1,4 +1,4 @@
-"""The plan of the literature: 420 tasks, 13 augmentations, 3 detectors, one training per class, augmentation and seed."""
+"""The plan of the literature: 420 tasks, 13 augmentations, 3 detectors and their vanilla counterparts."""
 
 import numpy as np
 import pytest

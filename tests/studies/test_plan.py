@@ -62,7 +62,8 @@ def test_unknown_names_come_with_suggestions_in_one_message(folder):
     path.write_text(path.read_text() + '[[hypotheses]]\nname = "geometric-first"\ndetector = "dae"\ndata = ["mnist"]\n')
     with pytest.raises(SettingError) as caught:
         read_plan(path)
-    for word in ("'dea' is unknown; did you mean 'dae'", "'flip'", "did you mean 'epochs'", "each seed once", "'mnist'"):
+    words = ("'dea' is unknown; did you mean 'dae'", "'flip'", "did you mean 'epochs'", "each seed once", "'mnist'")
+    for word in words:
         assert word in str(caught.value)
 
 

@@ -11,9 +11,8 @@ from feint.records.study import ROW_COLUMNS
 
 
 def feint(folder, *words, code=0):
-    found = subprocess.run(
-        [sys.executable, "-m", "feint", "study", *map(str, words)], capture_output=True, text=True, cwd=folder, timeout=100
-    )
+    command = [sys.executable, "-m", "feint", "study", *map(str, words)]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100, check=False)
     assert found.returncode == code, found.stderr
     assert "Traceback" not in found.stderr
     return found
@@ -34,7 +33,7 @@ def test_status_export_and_report(folder, store):
     assert len(rows) == len(pd.read_parquet(folder / "rows.parquet")) == 12 * 5 * 4
     feint(folder, "report", "store", "--out", "page.html")
     page = (folder / "page.html").read_text()
-    assert page.startswith("<!doctype html>")
+    assert page.startswith("<!DOCTYPE html>")
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
@@ -82,8 +81,8 @@ def test_no_store_is_said(folder):
 def disk(tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", place], capture_output=True, check=False)
-    if mounted.returncode:
+    command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", place]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount a small file system")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)

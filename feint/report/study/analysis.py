@@ -161,7 +161,7 @@ def usable(record: StudyRecord) -> pd.DataFrame:
     rows = record.rows
     rows = rows[(rows["metric"] == METRIC) & (rows["status"] != "failed") & ~rows["task"].isin(list(record.excluded))]
     rows = rows.assign(value=rows["value"].astype(float))
-    return rows[np.isfinite(rows["value"])]
+    return rows[rows["value"].notna()]
 
 
 def comparisons(record: StudyRecord) -> list[Comparison]:
@@ -181,12 +181,10 @@ def comparisons(record: StudyRecord) -> list[Comparison]:
 
 def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     """Return AUROC with a row per task and a column per seed."""
-    return rows.groupby(["task", "seed"])["value"].mean().unstack("seed")
+    return rows.pivot_table(index="task", columns="seed", values="value")
 
 
-def _comparison(
-    rows: pd.DataFrame, vanilla: pd.DataFrame, *, reference: str, sets: Sequence[str]
-) -> Comparison | None:
+def _comparison(rows: pd.DataFrame, vanilla: pd.DataFrame, *, reference: str, sets: Sequence[str]) -> Comparison | None:
     about = rows.groupby("task")[["data", "normal", "anomaly"]].first()
     paired = about.index.isin(vanilla.index)
     relative = reference == HALF or bool(paired.any())

@@ -98,7 +98,7 @@ def board(comparison: Comparison, *, categories: Mapping[str, str], identity: st
     scale = charts.whiskers(np.array(reach if comparison.relative else [0.5]))
     ranks: dict[str, float] = {}
     if comparison.comparable:
-        ranks = dict(zip(comparison.common, comparison.ranks.ranks.tolist(), strict=True))
+        ranks = dict(zip(map(str, comparison.common), comparison.ranks.ranks.tolist(), strict=True))
     rows = [
         _row(name, arm, comparison=comparison, kinds=kinds, scale=scale, categories=categories, rank=ranks.get(name))
         for name, arm in sorted(comparison.arms.items(), key=lambda item: -means[item[0]].value)
@@ -128,7 +128,7 @@ def _kinds(comparison: Comparison) -> dict[str, dict[str, str]]:
     return {each: {"data": each} for each in comparison.sets} if 1 < len(comparison.sets) <= MOST_KINDS else {}
 
 
-def _row(  # noqa: PLR0913 what a row is made of
+def _row(
     name: str,
     arm: Arm,
     *,
@@ -184,10 +184,8 @@ def _frame(rows: list[Row], kinds: list[str], *, relative: bool) -> pd.DataFrame
     )
 
 
-def _diagram(
-    ranks: Mapping[str, float], comparison: Comparison, categories: Mapping[str, str]
-) -> charts.RankDiagram:
-    names, result = list(comparison.common), comparison.ranks
+def _diagram(ranks: Mapping[str, float], comparison: Comparison, categories: Mapping[str, str]) -> charts.RankDiagram:
+    names, result = [str(name) for name in comparison.common], comparison.ranks
     return charts.rank_diagram(
         ranks,
         categories={VANILLA: VANILLA, **categories},
@@ -197,12 +195,12 @@ def _diagram(
 
 
 def _matrices(comparison: Comparison) -> list[Matrix]:
-    tests, names = comparison.tests, list(comparison.common)
+    tests, names = comparison.tests, [str(name) for name in comparison.common]
     order = list(comparison.ranks.order)
     tasks, classes = len(comparison.common), numbers.counted(tests.clusters, "normal class", "normal classes")
     floor = f"With {classes} no p can be below {words.trimmed(tests.floor)}."
     return [
-        _matrix("By normal class, after Holm", tests.clustered_holm, f"Holds for all pairs at once. {floor}", names, order),
+        _matrix("By normal class, after Holm", tests.clustered_holm, f"Holds for all pairs. {floor}", names, order),
         _matrix("By normal class", tests.clustered, f"Each pair on its own. {floor}", names, order),
         _matrix("By task, after Holm", tests.holm, f"Takes {tasks} tasks for independent: optimistic.", names, order),
         _matrix("By task", tests.p, f"Takes {tasks} tasks for independent: the most optimistic.", names, order),

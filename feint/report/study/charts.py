@@ -87,7 +87,7 @@ def rank_diagram(
     names = sorted(ranks, key=lambda name: (ranks[name], name))
     axis = Axis(1, max(len(names), 2), RankDiagram.LEFT, RankDiagram.RIGHT)
     joined = [[axis.at(ranks[name]) for name in group] for group in groups if len(group) > 1]
-    bars = [(min(xs) - 4, max(xs) + 4, RankDiagram.AXIS + 12 + 8 * i) for i, xs in enumerate(sorted(joined))]
+    bars = [(min(xs) - 4, max(xs) + 4, RankDiagram.AXIS + 12.0 + 8 * i) for i, xs in enumerate(sorted(joined))]
     first = RankDiagram.AXIS + 30 + 8 * len(bars)
     half = math.ceil(len(names) / 2)
     labels = []

@@ -21,13 +21,13 @@ class Download:
 
 
 def download(table: pd.DataFrame, *parts: str) -> Download:
-    """Return `table` as a CSV file (UTF-8, six digits) whose name is made of `parts`.
+    r"""Return `table` as a CSV file (UTF-8, six digits) whose name is made of `parts`.
 
     Example:
         >>> import pandas as pd
         >>> file = download(pd.DataFrame({"a": [1, 0.5]}), "mean", "my data")
         >>> file.name, base64.b64decode(file.uri.partition(",")[2])
-        ('mean-my-data.csv', b'a\\n1\\n0.5\\n')
+        ('mean-my-data.csv', b'a\n1\n0.5\n')
     """
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     name = "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)))

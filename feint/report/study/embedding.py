@@ -64,7 +64,8 @@ def scatter(embeddings: Mapping[str, NDArray[np.floating]], *, seed: int) -> Sca
     places = [(axis.at(float(a)), axis.at(float(b))) for a, b in flat - middle]
     ends = np.cumsum([len(x) for x in groups.values()])
     clouds = [
-        Cloud(marks.GROUP_MARKS[name], places[end - len(x) : end]) for (name, x), end in zip(groups.items(), ends, strict=True)
+        Cloud(marks.GROUP_MARKS[name], places[end - len(x) : end])
+        for (name, x), end in zip(groups.items(), ends, strict=True)
     ]
     return Scatter(clouds, method)
 

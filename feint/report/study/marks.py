@@ -20,7 +20,7 @@ BAR = "M-6 -2h12v4h-12z"
 @final
 @dataclass(frozen=True)
 class Mark:
-    """What stands for a category or a group: `key` names its colour in the style sheet, `path` is drawn around (0, 0)."""
+    """What stands for a category or a group: `key` names its colour in the styles, `path` is drawn around (0, 0)."""
 
     key: str
     path: str

@@ -18,11 +18,14 @@ def told(comparison: Comparison, *, categories: Mapping[str, str]) -> str:
     size = numbers.counted(len(comparison.tasks), "task")
     classes = numbers.counted(len(set(comparison.clusters)), "normal class", "normal classes")
     seeds = numbers.counted(comparison.seeds, "seed")
-    begin = f"{comparison.detector} on {comparison.testbed} ({numbers.listed(list(comparison.sets))}; {size}, {classes}, {seeds}): "
+    sets = numbers.listed(list(comparison.sets))
+    begin = f"{comparison.detector} on {comparison.testbed} ({sets}; {size}, {classes}, {seeds}): "
     if not comparison.relative:
-        return f"{begin}no vanilla counterpart; the highest mean AUROC is that of {first}, {words.decimals(means[first].value)}."
+        best = words.decimals(means[first].value)
+        return f"{begin}no vanilla counterpart; the highest mean AUROC is that of {first}, {best}."
     hurt = comparison.arms[first].harm.hurt.value
-    said = f"{begin}{first}{_category(first, categories)} has the highest mean relative AUROC, {signed_interval(means[first])}"
+    said = f"{begin}{first}{_category(first, categories)} has the highest mean relative AUROC, "
+    said += signed_interval(means[first])
     said += f", and hurt on {words.percent(hurt)} of the tasks. " if len(comparison.tasks) > 1 else ". "
     return said + " ".join(filter(None, (_ranked(comparison, first), _aligned(comparison), _rest(comparison))))
 
@@ -71,7 +74,8 @@ def _rest(comparison: Comparison) -> str:
     if below.empty or len(means) < 2:
         return ""
     worst = str(below.idxmin())
-    return f"{len(below)} of {len(means)} augmentations hurt on average, most of all {worst} ({numbers.signed(float(below.min()))})."
+    least = numbers.signed(float(below.min()))
+    return f"{len(below)} of {len(means)} augmentations hurt on average, most of all {worst} ({least})."
 
 
 def headline(comparisons: Sequence[Comparison]) -> str:

@@ -52,9 +52,7 @@ def sweeps(comparison: Comparison) -> list[Sweep]:
     return [_sweep(comparison, base, values, wanted) for base, values in values_of(list(comparison.arms)).items()]
 
 
-def _sweep(
-    comparison: Comparison, base: str, values: Mapping[float, str], wanted: list[dict[str, str]]
-) -> Sweep:
+def _sweep(comparison: Comparison, base: str, values: Mapping[float, str], wanted: list[dict[str, str]]) -> Sweep:
     import pandas as pd
 
     drawn, rows = [], []

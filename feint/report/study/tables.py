@@ -23,7 +23,7 @@ LISTED = 300
 @final
 @dataclass(frozen=True)
 class Table:
-    """A table as text, and the same as a file; `numeric` are the columns set to the right; `more` rows only in the file."""
+    """A table as text and as a file; `numeric` are the columns set to the right; `more` rows only in the file."""
 
     caption: str
     heads: list[str]
@@ -80,7 +80,7 @@ def metrics(record: StudyRecord) -> Table | None:
     if rows.empty:
         return None
     keys = ["detector", "testbed", "data", "augmentation"]
-    wide = rows.groupby([*keys, "metric"])["value"].mean().unstack("metric").reset_index()
+    wide = rows.pivot_table(index=keys, columns="metric", values="value").reset_index()
     return table(wide, "Means of the other metrics.", name="metrics")
 
 
