@@ -7,7 +7,8 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 
-from feint.studies.plan import arms_of, parse_plan
+from feint.studies.plan import arms_of
+from feint.studies.plan_file import parse_plan
 from feint.testing.augmentations import AUGMENTATION_CHECKS
 from feint.testing.detectors import DETECTOR_CHECKS
 

@@ -11,6 +11,7 @@ import sys
 
 import typer
 
+from feint.cli.augment import augment
 from feint.cli.data import app as data
 from feint.cli.doctor import doctor
 from feint.cli.evaluate import evaluate
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(tune)
 app.command()(score)
 app.command()(evaluate)
+app.command()(augment)
 app.command()(doctor)
 app.add_typer(data, name="data")
 app.add_typer(study, name="study")

@@ -16,7 +16,8 @@ from feint.core.augmentation import Exposure, PseudoAnomalies
 from feint.core.errors import InputError
 from feint.data.testbeds import NormalSet, normal_sets, task_names
 from feint.studies.cell import score_images
-from feint.studies.plan import Arm, DataTable, Plan, Setting, arms_of, read_plan, recipe_of
+from feint.studies.plan import Arm, DataTable, Plan, Setting, arms_of, recipe_of
+from feint.studies.plan_file import read_plan
 from feint.studies.run import testbed_settings
 
 SAMPLE = 256

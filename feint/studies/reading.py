@@ -15,7 +15,8 @@ from feint.core.errors import OutputError, SettingError
 from feint.core.files import atomic
 from feint.records.study import Panel, StudyRecord
 from feint.studies.findings import GENERATING, excluded_tasks, find, relative_rows
-from feint.studies.plan import category_of_augmentation, parse_plan
+from feint.studies.plan import category_of_augmentation
+from feint.studies.plan_file import parse_plan
 from feint.studies.store import Store
 
 if TYPE_CHECKING:

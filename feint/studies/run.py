@@ -16,7 +16,8 @@ from feint.backends import Backend, BackendName, Shared, open_named
 from feint.core.errors import FeintError
 from feint.data.testbeds import NormalSet, TestbedSettings, fingerprint, normal_sets
 from feint.studies.cell import Cell, Images, Outcome, code_version, run_cell
-from feint.studies.plan import Arm, DataTable, Plan, arms_of, read_plan
+from feint.studies.plan import Arm, DataTable, Plan, arms_of
+from feint.studies.plan_file import read_plan
 from feint.studies.store import Counts, Store
 
 WAITING_PER_WORKER = 2

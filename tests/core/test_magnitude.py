@@ -11,7 +11,7 @@ from feint.core.augmentation import RHO_LIMIT, Magnitude
 
 SHARES = st.floats(0.003, 0.997)
 LOWS, SPANS = st.floats(0.001, 10), st.floats(0.01, 10)
-SCALES = st.sampled_from(["linear", "log", "periodic"])
+SCALES = st.sampled_from(["linear", "log", "ratio", "periodic"])
 
 
 def magnitude(low, span, scale):
@@ -32,7 +32,7 @@ def test_free_undoes_natural(low, span, scale, rho):
     assert math.isclose(m.free(value), rho, rel_tol=1e-6, abs_tol=1e-6)
 
 
-@given(low=LOWS, span=SPANS, scale=st.sampled_from(["linear", "log"]), rho=st.floats(-1e3, 1e3))
+@given(low=LOWS, span=SPANS, scale=st.sampled_from(["linear", "log", "ratio"]), rho=st.floats(-1e3, 1e3))
 def test_a_bounded_magnitude_stays_in_its_range(low, span, scale, rho):
     m = magnitude(low, span, scale)
     value = float(m.natural(torch.tensor(rho, dtype=torch.float64)))
@@ -56,10 +56,21 @@ def test_one_of_a_periodic_magnitude_is_one_period():
     assert turn.free(-90.0) == -0.25
 
 
-@pytest.mark.parametrize("scale", ["linear", "log", "periodic"])
+@pytest.mark.parametrize("scale", ["linear", "log", "ratio", "periodic"])
 def test_gradient_flows_through_natural(scale):
     m = magnitude(0.5, 3.0, scale)
     rho = torch.tensor([-1.0, 0.3, 2.0], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(m.natural, (rho,))
     (gradient,) = torch.autograd.grad(m.natural(rho).sum(), rho)
     assert (gradient > 0).all()
+
+
+def test_half_of_a_ratio_lies_below_one():
+    m = magnitude(0.3, 3.0, "ratio")
+    shares = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=torch.float64)
+    assert m.at(shares).tolist() == pytest.approx([0.3, 0.65, 1.0, 2.15, 3.3])
+
+
+def test_a_ratio_without_one_inside_is_linear():
+    m = magnitude(1.5, 2.0, "ratio")
+    assert m.at(torch.tensor([0.0, 0.25, 1.0])).tolist() == pytest.approx([1.5, 2.0, 3.5])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from feint.augmentations import Brightness, CutDiff, CutOut, Flips
-from feint.core.augmentation import Policy
+from feint.augmentations import Brightness, CutDiff, CutOut, Flips, VerticalFlip
+from feint.core.augmentation import Exposure, Policy
 from feint.core.errors import SettingError
 from feint.core.streams import stream
 
@@ -82,3 +82,60 @@ def test_bytes_are_not_augmented():
     images = torch.full((2, 1, 8, 8), 200, dtype=torch.uint8)
     with pytest.raises(SettingError, match="uint8"):
         CutOut().apply(images, CutOut().draw(images, generator=stream(0)), torch.tensor([0.1, 1.0]))
+
+
+def test_draws_follow_the_scales_given():
+    policy = Policy(augmentation=CutOut(), low=(0.02, 0.3), high=(0.3, 3.0), scales=("linear", "ratio"))
+    _, drawn = policy.draw(IMAGES, generator=stream(0, "policy"))
+    critical = 1.95 / len(IMAGES) ** 0.5
+    assert kolmogorov_distance(drawn[:, 0], 0.02, 0.3) < critical
+    assert abs((drawn[:, 1] < 1).float().mean() - 0.5) < 0.04
+    assert kolmogorov_distance(drawn[:, 1][drawn[:, 1] < 1], 0.3, 1.0) < 2 * critical
+    assert kolmogorov_distance(drawn[:, 1][drawn[:, 1] >= 1], 1.0, 3.0) < 2 * critical
+
+
+def test_a_scale_for_each_magnitude_is_wanted():
+    with pytest.raises(SettingError, match="2 magnitudes"):
+        Policy(augmentation=CutOut(), low=(0.1, 1.0), high=(0.1, 1.0), scales=("linear",))
+
+
+def test_outcomes_are_those_of_the_augmentation():
+    policy = Policy(augmentation=VerticalFlip(), low=(0.5,), high=(0.5,))
+    images = torch.rand(3, 1, 5, 4, generator=stream(0))
+    found = policy.outcome(images, torch.tensor([0, 1, 1]))
+    assert policy.outcomes == 2
+    assert torch.equal(found, torch.cat([images[:1], images[1:].flip(2)]))
+
+
+@pytest.mark.parametrize("which", [[0, 2], [-1, 0], [0]])
+def test_outcomes_that_do_not_exist_are_refused(which):
+    with pytest.raises(SettingError, match="2 integers from 0 to 1"):
+        VerticalFlip().outcome(torch.rand(2, 1, 4, 4), torch.tensor(which))
+
+
+def test_what_has_no_finite_outcomes_says_so():
+    images, none = torch.rand(1, 1, 4, 4), torch.tensor([0])
+    with pytest.raises(SettingError, match="brightness has no finite set of outcomes"):
+        Brightness().outcome(images, none)
+    with pytest.raises(SettingError, match="Exposure has no finite set of outcomes"):
+        Exposure(images=images.byte()).outcome(images, none)
+
+
+def test_exposure_gives_each_image_a_random_one_of_the_outliers():
+    outliers = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(-1, 2, 4, 4)
+    found = Exposure(images=outliers)(torch.rand(3000, 2, 4, 4), generator=stream(0))
+    values, counts = torch.unique(found[:, 0, 0, 0], return_counts=True)
+    assert values.tolist() == pytest.approx([0.0, 0.2, 1.0])
+    assert all(abs(count - 1000) < 130 for count in counts.tolist())
+    assert (found == found[:, :1, :1, :1]).all(), "each comes from one outlier"
+
+
+@pytest.mark.parametrize("images", [torch.zeros(0, 1, 4, 4, dtype=torch.uint8), torch.zeros(2, 1, 4, 4)])
+def test_outliers_must_be_bytes_and_some(images):
+    with pytest.raises(SettingError, match="uint8"):
+        Exposure(images=images)
+
+
+def test_outliers_of_another_shape_are_refused():
+    with pytest.raises(SettingError, match=r"\(1, 4, 4\).*\(1, 5, 4\)"):
+        Exposure(images=torch.zeros(2, 1, 4, 4, dtype=torch.uint8))(torch.rand(1, 1, 5, 4), generator=stream(0))

@@ -6,7 +6,8 @@ import pytest
 from feint.augmentations.policies import POLICIES, category_of
 from feint.data.testbeds import task_names
 from feint.studies.paper import plan_text
-from feint.studies.plan import arms_of, read_plan
+from feint.studies.plan import arms_of
+from feint.studies.plan_file import read_plan
 from feint.studies.run import testbed_settings as settings_of
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from feint.core.errors import InputError, SettingError
-from feint.studies.plan import arms_of, read_plan
+from feint.studies.plan import arms_of
+from feint.studies.plan_file import read_plan
 
 
 def changed(folder, *pairs):
