@@ -193,7 +193,7 @@ def large(*, seeds: int = 5, panels: Sequence[Panel] = ()) -> StudyRecord:
     """Return the study of the paper's size: 420 tasks, 3 detectors, 13 augmentations and the sweeps."""
     kinds = ["flip", "cutout", "invert"]
     kept = tasks(controlled=["cifar10", "svhn"], wild=["mnist", "fashion", "svhn", "cifar10"], kinds=kinds)
-    record = study(
+    return study(
         kept=kept,
         detectors=REFERENCE,
         categories={**CATEGORIES, **SWEEPS},
@@ -202,4 +202,3 @@ def large(*, seeds: int = 5, panels: Sequence[Panel] = ()) -> StudyRecord:
         findings=FINDINGS,
         name="paper",
     )
-    return record
