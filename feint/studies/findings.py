@@ -129,8 +129,8 @@ def _aligned_category_first(table: Table) -> Judged:
         generator=numpy_stream(0, "aligned category"),
     )
     sentence = (
-        f"The category of the augmentation that made the anomalies is {_signed(found.value)} AUROC ahead of the best "
-        f"other category {_between(found)}."
+        f"The category of the augmentation that made the anomalies is {_lead(found.value)} the best other category "
+        f"{_between(found)}."
     )
     return found, _above_zero(found), sentence
 
@@ -139,10 +139,7 @@ def _aligned_augmentation_first(table: Table) -> Judged:
     found = aligned_contrast(
         table.values, table.arms, table.anomalies, table.clusters, draws=DRAWS, generator=numpy_stream(0, "aligned arm")
     )
-    sentence = (
-        f"The augmentation that made the anomalies is {_signed(found.value)} AUROC ahead of the best other one "
-        f"{_between(found)}."
-    )
+    sentence = f"The augmentation that made the anomalies is {_lead(found.value)} the best other one {_between(found)}."
     return found, _above_zero(found), sentence
 
 
@@ -162,9 +159,7 @@ def _geometric_first(table: Table) -> Judged:
     found = aligned_contrast(
         table.values, table.categories, targets, table.clusters, draws=DRAWS, generator=numpy_stream(0, "geometric")
     )
-    sentence = (
-        f"Geometric augmentations are {_signed(found.value)} AUROC ahead of the best other category {_between(found)}."
-    )
+    sentence = f"Geometric augmentations are {_lead(found.value)} the best other category {_between(found)}."
     return found, _above_zero(found), sentence
 
 
@@ -273,6 +268,10 @@ def _title(hypothesis: Hypothesis) -> str:
 
 def _signed(value: float) -> str:
     return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _lead(value: float) -> str:
+    return f"{abs(value):.3f} AUROC {'ahead of' if value >= 0 else 'behind'}"
 
 
 def _between(found: ClusterInterval, *, share: bool = False) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import feint
 from feint.backends import Backend, BackendName, Shared, open_named
 from feint.core.errors import FeintError
+from feint.core.files import write_text
 from feint.data.testbeds import NormalSet, TestbedSettings, fingerprint, normal_sets
 from feint.studies.cell import Cell, Images, Outcome, code_version, run_cell
 from feint.studies.plan import Arm, DataTable, Plan, arms_of
@@ -127,6 +128,7 @@ def prepare(plan: Plan, backend: Backend, *, folder: Path) -> Prepared:
         shared = {name: backend.share(found.train, folder=folder, name="train") for name, found in outliers.items()}
         for normal_set in sets:
             images[table.name, normal_set.normal] = _share(normal_set, backend, folder, shared)
+            _list_tested(normal_set, folder)
             cells += _cells(plan, mine, normal_set.normal, mark)
     cells.sort(key=lambda cell: plan.study.seeds.index(cell.seed))
     return Prepared(cells=cells, images=images, left_out=left_out)
@@ -179,6 +181,14 @@ def _share(normal_set: NormalSet, backend: Backend, folder: Path, outliers: dict
         masks=None if pictures.masks is None else backend.share(pictures.masks, folder=folder, name="masks"),
         outliers=outliers,
     )
+
+
+def _list_tested(normal_set: NormalSet, folder: Path) -> None:
+    """Write down which image each place of a cell's arrays of scores belongs to, and its kind."""
+    name = hashlib.sha256(f"{normal_set.data}/{normal_set.normal}".encode()).hexdigest()[:16]
+    kinds = [normal_set.names[kind] for kind in normal_set.kinds]
+    listed = {"data": normal_set.data, "normal": normal_set.normal, "ids": normal_set.ids, "kinds": kinds}
+    write_text(folder / f"tested-{name}.json", json.dumps(listed))
 
 
 def _cells(plan: Plan, arms: list[Arm], normal: str, mark: str) -> list[Cell]:

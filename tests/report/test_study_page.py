@@ -43,7 +43,7 @@ def test_the_planted_winner_is_named_first(page):
     first = re.search(r"dae on controlled .*? ([a-z]+) \((\w+)\) has the highest mean relative AUROC", text(page))
     assert first[1] in {"flip", "cutout"}
     for kind in ("flip", "cutout"):
-        assert re.search(rf"{kind} 1\. of 3", text(page))
+        assert re.search(rf"{kind} 1st of 3", text(page))
 
 
 def test_every_table_is_a_file_too(page):

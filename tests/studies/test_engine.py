@@ -1,5 +1,6 @@
 """The engine: nothing finished is run twice, nothing is half-written, a failure loses no other cell."""
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -66,6 +67,9 @@ def test_scores_per_image_are_kept(folder):
     with Store(folder / "store") as opened, np.load(opened.arrays_of(cells["key"][0]), allow_pickle=False) as arrays:
         assert arrays["scores.score"].shape == (8 * 3 + 8 * 3,)
         assert {"close.embeddings.train", "close.pictures.test:flip"} <= set(arrays.files)
+    listed = [json.loads(each.read_text()) for each in (folder / "store" / "images").glob("tested-*.json")]
+    assert {each["normal"] for each in listed} == {"0", "2"}
+    assert all(len(each["ids"]) == len(set(each["ids"])) == len(each["kinds"]) == 48 for each in listed)
 
 
 def test_killed_at_any_moment_it_goes_on(folder):

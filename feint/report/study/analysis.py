@@ -26,7 +26,6 @@ METRIC = "auroc"
 HALF = "half"
 VANILLA = "none"
 DRAWS = 1000
-SIGNS = 4999
 EFFECT_DRAWS = 200
 
 Cluster = tuple[str, str]
@@ -72,7 +71,7 @@ class Comparison:
     """All augmentations of one detector on one testbed, over the data sets `sets`.
 
     Where `relative` is False there is no vanilla counterpart, and arms hold AUROC itself. `unpaired` counts the tasks
-    that lack a counterpart.
+    that lack a counterpart. A testbed has one `leading` comparison, over all that there is.
     """
 
     detector: str
@@ -82,6 +81,7 @@ class Comparison:
     relative: bool
     arms: Mapping[str, Arm]
     unpaired: int
+    leading: bool
 
     @property
     def pooled(self) -> bool:
@@ -135,7 +135,7 @@ class Comparison:
     @cached_property
     def tests(self) -> WilcoxonMatrix:
         generator = numpy_stream(0, "report", "signs")
-        return wilcoxon_matrix(self._matrix, self._common_clusters, draws=SIGNS, generator=generator)
+        return wilcoxon_matrix(self._matrix, self._common_clusters, generator=generator)
 
     @cached_property
     def effects(self) -> EffectSizes:
@@ -174,31 +174,33 @@ def comparisons(record: StudyRecord) -> list[Comparison]:
         vanilla = _by_seed(plain[plain["detector"] == reference])
         sets = sorted(own["data"].unique())
         for names in ([sets] if len(sets) > 1 else []) + [[each] for each in sets]:
-            made = _comparison(own[own["data"].isin(names)], vanilla, reference=reference, sets=names)
+            here = own[own["data"].isin(names)]
+            made = _comparison(here, vanilla, reference=reference, sets=names, leading=len(names) == len(sets))
             found += [made] if made else []
     return found
 
 
-def _by_seed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return AUROC with a row per task and a column per seed."""
-    return rows.pivot_table(index="task", columns="seed", values="value")
+def _by_seed(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """Return AUROC with a row per task and a column per seed, or per key and seed."""
+    return rows.pivot_table(index="task", columns=[*keys, "seed"], values="value")
 
 
-def _comparison(rows: pd.DataFrame, vanilla: pd.DataFrame, *, reference: str, sets: Sequence[str]) -> Comparison | None:
+def _comparison(
+    rows: pd.DataFrame, vanilla: pd.DataFrame, *, reference: str, sets: Sequence[str], leading: bool
+) -> Comparison | None:
     about = rows.groupby("task")[["data", "normal", "anomaly"]].first()
     paired = about.index.isin(vanilla.index)
     relative = reference == HALF or bool(paired.any())
+    every = _by_seed(rows, "augmentation")
     arms: dict[str, Arm] = {}
-    for augmentation, own in rows.groupby("augmentation"):
-        auroc = _by_seed(own)
-        if reference != HALF and relative:
+    for augmentation in every.columns.unique("augmentation"):
+        auroc = every[augmentation].dropna(how="all")
+        against: float | FloatArray = 0.5 if relative else 0.0
+        if relative and reference != HALF:
             counterpart = vanilla.reindex(index=auroc.index, columns=auroc.columns)
             shared = (auroc.notna() & counterpart.notna()).any(axis=1)
-            auroc, counterpart = auroc[shared], counterpart[shared]
-        else:
-            counterpart = None
+            auroc, against = auroc[shared], counterpart[shared].to_numpy()
         if not auroc.empty:
-            against = (0.5 if relative else 0.0) if counterpart is None else counterpart.to_numpy()
             arms[str(augmentation)] = Arm(auroc=relative_auroc(auroc.to_numpy(), against), tasks=about.loc[auroc.index])
     if not arms:
         return None
@@ -210,4 +212,5 @@ def _comparison(rows: pd.DataFrame, vanilla: pd.DataFrame, *, reference: str, se
         relative=relative,
         arms=arms,
         unpaired=0 if reference == HALF or not relative else int((~paired).sum()),
+        leading=leading,
     )

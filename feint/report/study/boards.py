@@ -85,6 +85,11 @@ class Board:
     notes: list[str]
 
     @property
+    def framed(self) -> bool:
+        """Whether any augmentation makes the very anomalies of a column."""
+        return any(cell.aligned for row in self.rows for cell in row.cells)
+
+    @property
     def caption(self) -> str:
         what = "Mean relative AUROC" if self.comparison.relative else "Mean AUROC"
         return f"{what} of {self.comparison.detector} on {self.comparison.testbed}, {self.title}; best first."
@@ -196,12 +201,15 @@ def _diagram(ranks: Mapping[str, float], comparison: Comparison, categories: Map
 
 def _matrices(comparison: Comparison) -> list[Matrix]:
     tests, names = comparison.tests, [str(name) for name in comparison.common]
-    order = list(comparison.ranks.order)
-    tasks, classes = len(comparison.common), numbers.counted(tests.clusters, "normal class", "normal classes")
-    floor = f"With {classes} no p can be below {words.trimmed(tests.floor)}."
+    order, tasks = list(comparison.ranks.order), len(comparison.common)
+    classes = numbers.counted(tests.clusters, "normal class", "normal classes")
+    adjusted = min(1.0, tests.floor * len(names) * (len(names) - 1))
+    alone = f"Each pair on its own. With {classes}, no p can be below {words.trimmed(tests.floor)}."
+    all_at_once = f"Holds for all pairs at once. With {classes}, no p can be below {words.trimmed(adjusted)}"
+    all_at_once += ", so nothing can be decided here." if adjusted >= LEVELS[0] else "."
     return [
-        _matrix("By normal class, after Holm", tests.clustered_holm, f"Holds for all pairs. {floor}", names, order),
-        _matrix("By normal class", tests.clustered, f"Each pair on its own. {floor}", names, order),
+        _matrix("By normal class, after Holm", tests.clustered_holm, all_at_once, names, order),
+        _matrix("By normal class", tests.clustered, alone, names, order),
         _matrix("By task, after Holm", tests.holm, f"Takes {tasks} tasks for independent: optimistic.", names, order),
         _matrix("By task", tests.p, f"Takes {tasks} tasks for independent: the most optimistic.", names, order),
     ]
@@ -216,7 +224,7 @@ def _matrix(title: str, p: FloatArray, note: str, names: list[str], order: list[
 
 
 def _pairs(comparison: Comparison) -> pd.DataFrame:
-    """Return a row for every ordered pair of arms: p-values, and effect sizes where the comparison is a pooled one."""
+    """Return a row for every ordered pair of arms: p-values, and effect sizes where the comparison is the leading one."""
     import pandas as pd
 
     tests, names = comparison.tests, np.array(list(comparison.common))
@@ -225,6 +233,8 @@ def _pairs(comparison: Comparison) -> pd.DataFrame:
         "better": names[i], "than": names[j], "p": tests.p[i, j], "p_holm": tests.holm[i, j],
         "p_clustered": tests.clustered[i, j], "p_clustered_holm": tests.clustered_holm[i, j],
     }  # fmt: skip
+    if not comparison.leading:
+        return pd.DataFrame(columns)
     effects = comparison.effects
     for name, effect in (("median_difference", effects.median), ("rank_biserial", effects.rank_biserial)):
         columns |= {name: effect.value[i, j], f"{name}_low": effect.low[i, j], f"{name}_high": effect.high[i, j]}

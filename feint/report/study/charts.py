@@ -27,8 +27,8 @@ class Whiskers:
     zero: float
     ticks: list[Tick]
 
-    WIDTH = 200
-    LEFT, RIGHT = 14, 186
+    WIDTH = 168
+    LEFT, RIGHT = 14, 154
 
 
 def whiskers(values: NDArray[np.floating]) -> Whiskers:

@@ -74,3 +74,13 @@ def listed(names: list[str], *, most: int = 6) -> str:
     """
     shown = names if len(names) <= most else [*names[:most], f"{len(names) - most} more"]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+
+
+def ordinal(n: int) -> str:
+    """Return a place in an order.
+
+    Example:
+        >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 21)]
+        ['1st', '2nd', '3rd', '4th', '11th', '12th', '21st']
+    """
+    return f"{n}{'th' if n % 100 in {11, 12, 13} else {1: 'st', 2: 'nd', 3: 'rd'}.get(n % 10, 'th')}"

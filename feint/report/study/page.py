@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from feint.report import images, words
+from feint.report import words
 from feint.report.study import looks, marks, numbers, sentences, tables
 from feint.report.study.analysis import comparisons
 from feint.report.study.boards import Board, board
@@ -36,7 +36,7 @@ def render(record: StudyRecord) -> str:
     """
     found = comparisons(record)
     boards = [board(each, categories=record.categories, identity=f"c{i}") for i, each in enumerate(found)]
-    leading = [each for each in boards if each.comparison.pooled or not _has_pooled(each, boards)]
+    leading = [each for each in boards if each.comparison.leading]
     helped, hurt = looks.helped_and_hurt(record.panels)
     return (
         _environment()
@@ -50,11 +50,9 @@ def render(record: StudyRecord) -> str:
             told=[sentences.told(each.comparison, categories=record.categories) for each in leading],
             against=sentences.against,
             detectors=_by_detector(boards),
-            leading=leading,
             groups=list(marks.GROUP_MARKS.values()),
             helped=helped,
             hurt=hurt,
-            colours=images.legend(),
             sweeps=[each for one in leading for each in sweeps(one.comparison) if each.charts],
             absolute=tables.absolute(record),
             metrics=tables.metrics(record),
@@ -66,14 +64,6 @@ def render(record: StudyRecord) -> str:
             rule=_rule(record.plan),
             NAMED=NAMED,
         )
-    )
-
-
-def _has_pooled(one: Board, boards: list[Board]) -> bool:
-    mine = one.comparison
-    return any(
-        each.comparison.pooled and (each.comparison.detector, each.comparison.testbed) == (mine.detector, mine.testbed)
-        for each in boards
     )
 
 

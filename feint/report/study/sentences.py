@@ -31,8 +31,8 @@ def told(comparison: Comparison, *, categories: Mapping[str, str]) -> str:
 
 
 def against(comparison: Comparison) -> str:
-    """Return what a relative AUROC is relative to here."""
-    return "AUROC 0.5" if comparison.reference == HALF else comparison.reference
+    """Return what is subtracted from AUROC here."""
+    return "0.5, that of a coin" if comparison.reference == HALF else f"that of {comparison.reference}"
 
 
 def signed_interval(mean: numbers.Bounded) -> str:
@@ -64,8 +64,8 @@ def _aligned(comparison: Comparison) -> str:
     for kind in sorted(set(kinds) & set(comparison.values)):
         means = comparison.values[(kinds == kind).to_numpy()].mean().sort_values(ascending=False)
         place = int(np.flatnonzero(means.index == kind)[0]) + 1
-        said.append(f"{kind} {place}. of {len(means)} ({numbers.signed(float(means[kind]))})")
-    return f"Each on the anomalies that it makes itself: {', '.join(said)}." if said else ""
+        said.append(f"{kind} {numbers.ordinal(place)} of {len(means)} ({numbers.signed(float(means[kind]))})")
+    return f"Each on the anomalies that it makes itself: {numbers.listed(said)}." if said else ""
 
 
 def _rest(comparison: Comparison) -> str:
@@ -86,5 +86,5 @@ def headline(comparisons: Sequence[Comparison]) -> str:
     x = np.concatenate([arm.auroc.value for each in relative for arm in each.arms.values()])
     return (
         f"Self-supervision helped on {words.percent(float((x > 0).mean()))} and hurt on "
-        f"{words.percent(float((x < 0).mean()))} of {numbers.counted(len(x), 'comparison')}"
+        f"{words.percent(float((x < 0).mean()))} of {words.count(len(x))} pairs of augmentation and task"
     )
