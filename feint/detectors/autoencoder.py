@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final, get_args
@@ -48,13 +49,9 @@ class AutoencoderScorer(Scorer):
         return residual.square().mean(1)
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
-class AE(Detector[AutoencoderScorer]):
-    r"""An autoencoder fitted on normal images: what it has not seen, it gives back badly.
-
-        L = mean over batch, channels and pixels of (f(x) - x)^2
-        score(x) = mean over channels and pixels of (x - f(x))^2
+class Autoencoder(Detector[AutoencoderScorer], ABC):
+    """The settings and the training that `AE` and `DAE` share.
 
     Args:
         net: "conv" (`ConvAE`), "dense" or "linear". features: channels of its first convolution ("conv" alone).
@@ -62,14 +59,7 @@ class AE(Detector[AutoencoderScorer]):
         epochs: passes over the images that update the weights; one before them moves batch statistics alone.
         batch: images a step, at least 2. rate: first learning rate of Adam, which falls to 0 along half a cosine.
         device: where the training runs; images stay where they are.
-
-    Fails when: the bottleneck is so wide, or the anomalies so smooth, that these are given back just as well.
-    Cost: (epochs + 1) n passes forward and epochs * n backward.
-    References: the vanilla counterpart in Yoo, Zhao, Akoglu (TMLR 2023), arXiv:2208.07734, and their public code.
-    Deviations: a last batch of a single image joins the one before it, since it has no batch statistics.
     """
-
-    pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "refused"
 
     net: Net = "conv"
     features: int = 64
@@ -80,19 +70,56 @@ class AE(Detector[AutoencoderScorer]):
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        _check_settings(self)
+        allowed = {
+            "net": self.net in get_args(Net),
+            "features": self.features >= 1,
+            "hidden": self.hidden >= 1,
+            "epochs": self.epochs >= 1,
+            "batch": self.batch >= 2,
+            "rate": self.rate > 0,
+        }
+        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
+        if wrong:
+            raise SettingError(
+                f"{type(self).__name__}: {', '.join(wrong)} is impossible: net is one of {', '.join(get_args(Net))}, "
+                "features, hidden and epochs are at least 1, batch at least 2, rate above 0."
+            )
 
     def scorer(self, channels: int, size: tuple[int, int]) -> AutoencoderScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""
         return AutoencoderScorer(channels, size, net=self.net, features=self.features, hidden=self.hidden)
 
     def _fit(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> AutoencoderScorer:
-        return _fitted(self, normals, policy, seed, log)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed_of(seed, "weights"))
+            scorer = self.scorer(normals.shape[1], (normals.shape[2], normals.shape[3])).to(self.device)
+        for epoch, loss in enumerate(training_epochs(self, scorer, normals, policy=policy, seed=seed)):
+            log(epoch, loss)
+        return scorer.requires_grad_(requires_grad=False)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DAE(Detector[AutoencoderScorer]):
+class AE(Autoencoder):
+    r"""An autoencoder fitted on normal images: what it has not seen, it gives back badly.
+
+        L = mean over batch, channels and pixels of (f(x) - x)^2
+        score(x) = mean over channels and pixels of (x - f(x))^2
+
+    Args: see `Autoencoder`.
+
+    Fails when: the bottleneck is so wide, or the anomalies so smooth, that these are given back just as well.
+    Cost: (epochs + 1) n passes forward and epochs * n backward.
+    References: the vanilla counterpart in Yoo, Zhao, Akoglu (TMLR 2023), arXiv:2208.07734, and their public code.
+    Deviations: a last batch of a single image joins the one before it, since it has no batch statistics.
+    """
+
+    pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "refused"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DAE(Autoencoder):
     r"""A denoising autoencoder: fitted to undo an augmentation, it gives back badly what the augmentation resembles.
 
         L = mean over batch, channels and pixels of (f(phi(x)) - x)^2
@@ -107,27 +134,11 @@ class DAE(Detector[AutoencoderScorer]):
     Deviations: those of `AE`.
     """
 
-    net: Net = "conv"
-    features: int = 64
-    hidden: int = 256
-    epochs: int = 256
-    batch: int = 1024
-    rate: float = 1e-3
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        _check_settings(self)
-
-    def scorer(self, channels: int, size: tuple[int, int]) -> AutoencoderScorer:
-        """Return an empty scorer of this recipe, into which a saved state can be loaded."""
-        return AutoencoderScorer(channels, size, net=self.net, features=self.features, hidden=self.hidden)
-
-    def _fit(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> AutoencoderScorer:
-        return _fitted(self, normals, policy, seed, log)
+    pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "required"
 
 
 def training_epochs(
-    recipe: AE | DAE, scorer: AutoencoderScorer, normals: Tensor, *, policy: PseudoAnomalies | None, seed: int
+    recipe: Autoencoder, scorer: AutoencoderScorer, normals: Tensor, *, policy: PseudoAnomalies | None, seed: int
 ) -> Iterator[float]:
     """Yield the mean loss of each of the epochs 0 to `recipe.epochs`, with `scorer` trained so far and ready to score.
 
@@ -161,36 +172,8 @@ def training_epochs(
         yield total / len(normals)
 
 
-def _fitted(
-    recipe: AE | DAE, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log
-) -> AutoencoderScorer:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed_of(seed, "weights"))
-        scorer = recipe.scorer(normals.shape[1], (normals.shape[2], normals.shape[3])).to(recipe.device)
-    for epoch, loss in enumerate(training_epochs(recipe, scorer, normals, policy=policy, seed=seed)):
-        log(epoch, loss)
-    return scorer.requires_grad_(requires_grad=False)
-
-
 def _batches(order: Tensor, batch: int) -> list[Tensor]:
     parts = list(torch.split(order, batch))
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
-
-
-def _check_settings(recipe: AE | DAE) -> None:
-    allowed = {
-        "net": recipe.net in get_args(Net),
-        "features": recipe.features >= 1,
-        "hidden": recipe.hidden >= 1,
-        "epochs": recipe.epochs >= 1,
-        "batch": recipe.batch >= 2,
-        "rate": recipe.rate > 0,
-    }
-    wrong = [f"{name} = {getattr(recipe, name)!r}" for name, fine in allowed.items() if not fine]
-    if wrong:
-        raise SettingError(
-            f"{type(recipe).__name__}: {', '.join(wrong)} is impossible: net is one of {', '.join(get_args(Net))}, "
-            "features, hidden and epochs are at least 1, batch at least 2, rate above 0."
-        )

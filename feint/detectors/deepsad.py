@@ -6,6 +6,7 @@ streams. What their scores differ by is the second sum of the loss, and nothing 
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
@@ -71,20 +72,52 @@ class HypersphereScorer(Scorer):
         return upsample(self.position(self.features(images)), self.size)
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
-class DeepSVDD(Detector[HypersphereScorer]):
-    r"""Draws the embeddings of n normal images to a fixed point, the mean embedding c of a pretrained encoder.
-
-        L(theta) = (1/n) sum_x ||f(x) - c||^2
+class Hypersphere(Detector[HypersphereScorer], ABC):
+    """The settings that `DeepSVDD` and `DeepSAD` share.
 
     Args:
-        epochs: of the loss above; 0 scores with the pretrained encoder.
+        epochs: of the loss; 0 scores with the pretrained encoder.
         pretrain_epochs: of reconstructing the normal images from f(x), mean squared error; 0 skips it.
         batch: normal images a step, at least 3.
         rate, weight_decay: of Adam, in both phases.
         width: of `lenet`, even; 32 is the literature's.
         device: where the training runs; images stay where they are.
+    """
+
+    epochs: int = 50
+    pretrain_epochs: int = 100
+    batch: int = 128
+    rate: float = 1e-3
+    weight_decay: float = 1e-6
+    width: int = 32
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "epochs": self.epochs >= 0,
+            "pretrain_epochs": self.pretrain_epochs >= 0,
+            "batch": self.batch >= SMALLEST_BATCH,
+            "rate": self.rate > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "width": self.width >= 2 and self.width % 2 == 0,
+        }
+        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
+        if wrong:
+            raise SettingError(
+                f"{type(self).__name__}: {', '.join(wrong)} is impossible: epochs and weight_decay are at least 0, "
+                f"batch at least {SMALLEST_BATCH}, rate above 0, width even and at least 2."
+            )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DeepSVDD(Hypersphere):
+    r"""Draws the embeddings of n normal images to a fixed point, the mean embedding c of a pretrained encoder.
+
+        L(theta) = (1/n) sum_x ||f(x) - c||^2
+
+    Args: see `Hypersphere`.
 
     Raises: CollapseError where the scores of all normal images come out the same.
 
@@ -103,24 +136,13 @@ class DeepSVDD(Detector[HypersphereScorer]):
 
     pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "refused"
 
-    epochs: int = 50
-    pretrain_epochs: int = 100
-    batch: int = 128
-    rate: float = 1e-3
-    weight_decay: float = 1e-6
-    width: int = 32
-    device: str = "cpu"
-
-    def __post_init__(self) -> None:
-        _check(self)
-
     def _fit(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> HypersphereScorer:
         return _Training(self, normals, seed, log).scorer(policy, eta=0.0)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DeepSAD(Detector[HypersphereScorer]):
+class DeepSAD(Hypersphere):
     r"""Draws n normal images to the centre c of Deep SVDD, and pushes m pseudo-anomalies x~ away from it.
 
         L(theta) = (1/(n+m)) sum_x ||f(x) - c||^2 + (eta/(n+m)) sum_x~ (||f(x~) - c||^2 + 1e-6)^-1
@@ -130,7 +152,7 @@ class DeepSAD(Detector[HypersphereScorer]):
 
     Args:
         eta: weight of the second sum; at 0 there is no second sum, m = 0, and this is Deep SVDD.
-        epochs, pretrain_epochs, batch, rate, weight_decay, width, device: as of `DeepSVDD`.
+        For the others see `Hypersphere`.
 
     Raises: CollapseError where the scores of all normal images come out the same.
 
@@ -148,16 +170,9 @@ class DeepSAD(Detector[HypersphereScorer]):
     pseudo_anomalies: ClassVar[Literal["required", "refused", "optional"]] = "required"
 
     eta: float = 1.0
-    epochs: int = 50
-    pretrain_epochs: int = 100
-    batch: int = 128
-    rate: float = 1e-3
-    weight_decay: float = 1e-6
-    width: int = 32
-    device: str = "cpu"
 
     def __post_init__(self) -> None:
-        _check(self)
+        Hypersphere.__post_init__(self)
         if not self.eta >= 0:
             raise SettingError(f"DeepSAD.eta must be at least 0: got {self.eta!r}.")
 
@@ -206,7 +221,7 @@ def refuse_collapse(scores: Tensor, centre: Tensor) -> None:
 class _Training:
     """One training of either recipe on normal images (n, c, h, w), uint8, from weights to scorer."""
 
-    recipe: DeepSVDD | DeepSAD
+    recipe: Hypersphere
     normals: Tensor
     seed: int
     log: Log
@@ -277,20 +292,3 @@ class _Training:
     def _evenly_spaced(self) -> Tensor:
         n = len(self.normals)
         return self.normals if n <= MOST_FITTED else self.normals[torch.linspace(0, n - 1, MOST_FITTED).long()]
-
-
-def _check(recipe: DeepSVDD | DeepSAD) -> None:
-    allowed = {
-        "epochs": recipe.epochs >= 0,
-        "pretrain_epochs": recipe.pretrain_epochs >= 0,
-        "batch": recipe.batch >= SMALLEST_BATCH,
-        "rate": recipe.rate > 0,
-        "weight_decay": recipe.weight_decay >= 0,
-        "width": recipe.width >= 2 and recipe.width % 2 == 0,
-    }
-    wrong = [f"{name} = {getattr(recipe, name)!r}" for name, fine in allowed.items() if not fine]
-    if wrong:
-        raise SettingError(
-            f"{type(recipe).__name__}: {', '.join(wrong)} is impossible: epochs and weight_decay are at least 0, batch "
-            f"at least {SMALLEST_BATCH}, rate above 0, width even and at least 2."
-        )
