@@ -82,7 +82,8 @@ class StudyRecord:
 
     `rows` has the columns `ROW_COLUMNS`, `cells` the columns `CELL_COLUMNS`; `reference` maps a detector to its vanilla
     counterpart (a detector's name, or "half" for an AUROC of 0.5); `categories` an augmentation to its category.
-    `excluded` are tasks left out of the statistics by the plan's rule, `left_out` combinations without a meaning.
+    `excluded` says which tasks the plan's rule leaves out for which detector: `rows` no longer has them. `left_out` are
+    combinations without a meaning.
     """
 
     name: str

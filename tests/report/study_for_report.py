@@ -190,13 +190,13 @@ def study(
 
 
 def large(*, seeds: int = 5, panels: Sequence[Panel] = ()) -> StudyRecord:
-    """Return the study of the paper's size: 420 tasks, 3 detectors, 13 augmentations and the sweeps."""
+    """Return the study of the paper's size: 420 tasks, 3 detectors, 13 augmentations."""
     kinds = ["flip", "cutout", "invert"]
     kept = tasks(controlled=["cifar10", "svhn"], wild=["mnist", "fashion", "svhn", "cifar10"], kinds=kinds)
     return study(
         kept=kept,
         detectors=REFERENCE,
-        categories={**CATEGORIES, **SWEEPS},
+        categories=CATEGORIES,
         seeds=seeds,
         panels=panels,
         findings=FINDINGS,

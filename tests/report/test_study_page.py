@@ -2,11 +2,13 @@
 
 import base64
 import re
+import time
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from study_for_report import FINDINGS, HOSTILE, failed, panel, study, tasks
+from study_for_report import CATEGORIES, FINDINGS, HOSTILE, SWEEPS, failed, large, panel, study, tasks
 
 from feint.report.study import render
 
@@ -31,6 +33,37 @@ def test_it_needs_nothing_but_itself(page):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "<script" not in page
     assert len(page) < 5_000_000
+
+
+class Balance(HTMLParser):
+    """Keeps what is open, and what was closed without having been opened."""
+
+    EMPTY = frozenset({"meta", "img", "br"})
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.faults, self.ids = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.ids += [value for name, value in attrs if name == "id"]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.ids += [value for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append((tag, self.getpos()))
+
+
+def test_it_is_well_formed(page):
+    found = Balance(page)
+    assert not found.faults
+    assert not found.open
+    assert len(found.ids) == len(set(found.ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(found.ids)
 
 
 def test_declared_hypotheses_come_with_their_verdicts(page):
@@ -105,3 +138,51 @@ def test_whatever_is_missing_there_is_a_page(record):
 def test_the_same_record_gives_the_same_page():
     record = study(panels=[panel(0.15)])
     assert render(record) == render(record)
+
+
+def test_too_few_normal_classes_are_said_to_decide_nothing(page):
+    assert "With 4 normal classes, no p can be below 0.75, so nothing can be decided here." in text(page)
+
+
+def test_missing_tasks_are_told():
+    record = study(seeds=3)
+    gone = (record.rows["augmentation"] == "flip") & (record.rows["normal"] == "0")
+    shown = text(render(replace(record, rows=record.rows[~gone])))
+    assert "6 tasks only" in shown
+    assert "Ranks and tests are over the 6 tasks that all augmentations have." in shown
+
+
+def test_what_the_rule_excluded_is_named_with_the_rule():
+    plan = "[rules]\nexclude_vanilla_at_least = 0.98\n"
+    shown = text(render(replace(study(), plan=plan, excluded=["cifar10/controlled/0/flip for dae"])))
+    assert "1 pair of task and detector" in shown
+    assert "the vanilla detector reaches 0.98 there already" in shown
+    assert "cifar10/controlled/0/flip for dae" in shown
+    assert "the plan has no such rule" in text(render(study()))
+
+
+def test_several_data_sets_are_shown_together_and_alone():
+    record = study(kept=tasks(controlled=["cifar10"], wild=["mnist", "svhn"], classes=3, kinds=["flip"]))
+    found = files(render(record))
+    names = {"mean-dae-one-vs-one.csv", "mean-dae-one-vs-one-mnist.csv", "mean-dae-one-vs-one-svhn.csv"}
+    assert names | {"mean-dae-controlled-cifar10.csv"} <= set(found)
+    assert "rank_biserial" in found["pairs-dae-one-vs-one.csv"]
+    assert "rank_biserial" not in found["pairs-dae-one-vs-one-mnist.csv"]
+
+
+def test_values_of_one_hyperparameter_become_a_curve_for_each_kind_of_anomaly():
+    kept = tasks(controlled=["cifar10"], classes=3, kinds=["flip", "cutout"])
+    page = render(study(kept=kept, categories={"none": CATEGORIES["none"], **SWEEPS}))
+    assert len(re.findall(r"<title[^>]*>Mean relative AUROC against the value: anomalies made by", page)) == 3 * 2
+    rows = files(page)["sweep-cutout-dae-controlled.csv"].splitlines()
+    assert len(rows) == 1 + 4 * 2
+
+
+@pytest.mark.slow
+def test_the_study_of_the_papers_size_is_a_page_in_a_minute():
+    record = large(panels=[panel(relative, seed=i) for i, relative in enumerate(np.linspace(-0.2, 0.2, 12))])
+    assert record.rows["task"].nunique() == 420
+    start = time.perf_counter()
+    page = render(record)
+    assert time.perf_counter() - start < 60
+    assert len(page) < 5_000_000

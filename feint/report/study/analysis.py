@@ -157,9 +157,9 @@ def _clusters(tasks: pd.DataFrame) -> list[Cluster]:
 
 
 def usable(record: StudyRecord) -> pd.DataFrame:
-    """Return the rows with a finite AUROC, of the tasks that the plan's rule keeps."""
+    """Return the rows with an AUROC; those of excluded tasks are not in the record."""
     rows = record.rows
-    rows = rows[(rows["metric"] == METRIC) & (rows["status"] != "failed") & ~rows["task"].isin(list(record.excluded))]
+    rows = rows[(rows["metric"] == METRIC) & (rows["status"] != "failed")]
     rows = rows.assign(value=rows["value"].astype(float))
     return rows[rows["value"].notna()]
 

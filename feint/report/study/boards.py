@@ -224,7 +224,7 @@ def _matrix(title: str, p: FloatArray, note: str, names: list[str], order: list[
 
 
 def _pairs(comparison: Comparison) -> pd.DataFrame:
-    """Return a row for every ordered pair of arms: p-values, and effect sizes where the comparison is the leading one."""
+    """Return a row for every ordered pair of arms: p-values and, for the leading comparison, effect sizes."""
     import pandas as pd
 
     tests, names = comparison.tests, np.array(list(comparison.common))

@@ -182,24 +182,38 @@ class Sweep:
     LEFT, RIGHT, TOP, BOTTOM = 56, 346, 14, 176
 
 
-def sweep(title: str, values: Sequence[float], intervals: Sequence[tuple[float, float, float]]) -> Sweep:
-    """Return the curve of (mean, low, high) against `values`; an end that is not finite is drawn as the mean."""
-    order = np.argsort(values)
-    x_values = [float(values[i]) for i in order]
-    bounds = [[v if math.isfinite(v) else intervals[i][0] for v in intervals[i]] for i in order]
-    reach = [0.0, *(v for bound in bounds for v in bound)]
+Curve = Mapping[float, tuple[float, float, float]]
+
+
+def sweep_charts(curves: Mapping[str, Curve]) -> list[Sweep]:
+    """Return a chart for each title, all on the same axes, of (mean, low, high) by value in rising order.
+
+    An end that is not finite is drawn as the mean.
+    """
+    closed = {
+        title: {v: [each if math.isfinite(each) else bound[0] for each in bound] for v, bound in curve.items()}
+        for title, curve in curves.items()
+    }
+    values = [v for curve in closed.values() for v in curve]
+    reach = [0.0, *(each for curve in closed.values() for bound in curve.values() for each in bound)]
+    if not values:
+        return []
+    margin = 0.05 * (max(values) - min(values)) or 0.05
     pad = 0.08 * (max(reach) - min(reach)) or 0.01
-    margin = 0.05 * (x_values[-1] - x_values[0]) or 0.05
-    x = Axis(x_values[0] - margin, x_values[-1] + margin, Sweep.LEFT, Sweep.RIGHT)
+    x = Axis(min(values) - margin, max(values) + margin, Sweep.LEFT, Sweep.RIGHT)
     y = Axis(min(reach) - pad, max(reach) + pad, Sweep.BOTTOM, Sweep.TOP)
-    there = [(v, high) for v, (_, _, high) in zip(x_values, bounds, strict=True)]
-    back = [(v, low) for v, (_, low, _) in zip(x_values, bounds, strict=True)][::-1]
+    return [_sweep(title, curve, x, y) for title, curve in closed.items()]
+
+
+def _sweep(title: str, curve: dict[float, list[float]], x: Axis, y: Axis) -> Sweep:
+    there = [(v, high) for v, (_, _, high) in curve.items()]
+    back = [(v, low) for v, (_, low, _) in reversed(curve.items())]
     return Sweep(
         title=title,
-        line=_line([(v, mean) for v, (mean, _, _) in zip(x_values, bounds, strict=True)], x, y),
+        line=_line([(v, mean) for v, (mean, _, _) in curve.items()], x, y),
         band=_line(there + back, x, y) + "z",
-        points=[(x.at(v), *(y.at(b) for b in bound)) for v, bound in zip(x_values, bounds, strict=True)],  # type: ignore[misc]
+        points=[(x.at(v), y.at(mean), y.at(low), y.at(high)) for v, (mean, low, high) in curve.items()],
         zero=y.at(0.0),
-        x_ticks=[(x.at(v), f"{v:g}") for v in x_values],
+        x_ticks=[(x.at(v), f"{v:g}") for v in curve],
         y_ticks=y.ticks(4),
     )

@@ -32,7 +32,7 @@ def render(record: StudyRecord) -> str:
     Args:
         record: what the study has found; nothing in it needs to be complete.
 
-    Cost: about 25 s for 420 tasks, 3 detectors, 13 augmentations and 5 seeds, and 1 s for each panel shown.
+    Cost: about 15 s for 420 tasks, 3 detectors, 13 augmentations and 5 seeds, and 1 s for each panel shown.
     """
     found = comparisons(record)
     boards = [board(each, categories=record.categories, identity=f"c{i}") for i, each in enumerate(found)]

@@ -55,13 +55,14 @@ def sweeps(comparison: Comparison) -> list[Sweep]:
 def _sweep(comparison: Comparison, base: str, values: Mapping[float, str], wanted: list[dict[str, str]]) -> Sweep:
     import pandas as pd
 
-    drawn, rows = [], []
+    curves: dict[str, charts.Curve] = {}
+    rows = []
     for each in wanted:
         kind = each.get("anomaly", "all")
         means = {value: mean for value, name in values.items() if (mean := _mean(comparison, name, each))}
         if len(means) > 1:
             title = f"anomalies made by {kind}" if each else "all tasks"
-            drawn.append(charts.sweep(title, list(means), [mean[:3] for mean in means.values()]))
+            curves[title] = {value: mean[:3] for value, mean in means.items()}
         rows += [
             {"augmentation": base, "value": value, "anomaly": kind}
             | {"mean_relative_auroc": mean.value, "low": mean.low, "high": mean.high, "tasks": mean.tasks}
@@ -69,7 +70,7 @@ def _sweep(comparison: Comparison, base: str, values: Mapping[float, str], wante
         ]
     title = f"{base}: {comparison.detector} on {comparison.testbed}, {', '.join(comparison.sets)}"
     file = download(pd.DataFrame(rows), "sweep", base, comparison.detector, comparison.testbed)
-    return Sweep(title, drawn, file)
+    return Sweep(title, charts.sweep_charts(curves), file)
 
 
 def _mean(comparison: Comparison, name: str, wanted: Mapping[str, str]) -> ClusterInterval | None:

@@ -75,8 +75,7 @@ def absolute(record: StudyRecord) -> Table | None:
 def metrics(record: StudyRecord) -> Table | None:
     """Return the mean of every other metric by detector, testbed and augmentation."""
     rows = record.rows
-    kept = (rows["metric"] != METRIC) & (rows["metric"] != "") & ~rows["task"].isin(list(record.excluded))
-    rows = rows[kept & rows["value"].notna() & (rows["status"] != "failed")]
+    rows = rows[~rows["metric"].isin([METRIC, ""]) & rows["value"].notna() & (rows["status"] != "failed")]
     if rows.empty:
         return None
     keys = ["detector", "testbed", "data", "augmentation"]
