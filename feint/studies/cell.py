@@ -54,7 +54,7 @@ class Cell:
     @property
     def key(self) -> str:
         """The hash of everything that decides the result, the code's version among it."""
-        decisive = {name: value for name, value in asdict(self).items() if name not in {"detector", "close_up"}}
+        decisive = {name: value for name, value in asdict(self).items() if name != "close_up"}
         text = json.dumps([decisive, code_version()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 

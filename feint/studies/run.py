@@ -80,7 +80,7 @@ def run_study(
         waiting = [cell for cell in prepared.cells if statuses[cell.key] not in kept]
         started = time.monotonic()
         tell(Progress(opened.counts(), float("nan"), float("nan")))
-        with closing(_outcomes(waiting, prepared, executor, most=WAITING_PER_WORKER * (executor.workers))) as found:
+        with closing(_outcomes(waiting, prepared, executor, most=WAITING_PER_WORKER * executor.workers)) as found:
             for count, (cell, outcome) in enumerate(found, start=1):
                 opened.record(cell, outcome)
                 rate = count / (time.monotonic() - started)

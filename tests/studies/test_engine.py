@@ -157,6 +157,15 @@ def test_a_larger_plan_runs_what_is_new(folder):
     assert finished(folder).items() >= before.items()
 
 
+def test_two_names_for_the_same_detector_are_two_arms(folder):
+    plan = folder / "plan.toml"
+    plan.write_text(plan.read_text().replace('["ae", "dae"]', '["dae", "twin"]') + '[detectors.twin]\nkind = "dae"\n')
+    assert run(folder).done == 2 * 8
+    rows, _ = read(folder)
+    one, other = (rows[rows["detector"] == name]["value"].tolist() for name in ("dae", "twin"))
+    assert one == other
+
+
 def test_outlier_exposure_to_the_normal_class_is_no_augmentation(folder):
     plan = folder / "plan.toml"
     plan.write_text(plan.read_text().replace('"flip", "cutout"', '"oe-1", "oe-2"'))
