@@ -3,7 +3,7 @@
 Every hypothesis is about relative AUROC: an arm's AUROC minus that of its vanilla counterpart on the same task and
 seed, seeds averaged first. Intervals are bootstraps over clusters (data set, normal class): the tasks of one trained
 model stand or fall together. A hypothesis about an interval is confirmed where all of it lies on the claimed side, not
-confirmed where all of it lies on the other, and undecided between.
+confirmed where all of it lies on the other, and undecided between, or where fewer than five clusters speak.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def find(hypothesis: Hypothesis, relative: pd.DataFrame, categories: Mapping[str
     interval, verdict, sentence = claim.judge(table)
     return Finding(
         hypothesis=_title(hypothesis),
-        verdict=verdict,
+        verdict=verdict if interval.trusted else "undecided",
         sentence=sentence,
         value=interval.value,
         low=interval.low,

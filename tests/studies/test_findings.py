@@ -91,6 +91,13 @@ def test_tasks_that_an_arm_has_not_finished_are_left_out_for_all():
     assert verdict("aligned-category-first", rows[~unfinished]).tasks == 27
 
 
+def test_few_trained_classes_decide_nothing():
+    found = verdict("aligned-augmentation-first", study(1, PLANTED["aligned-augmentation-first"], normals=4))
+    assert found.low > 0
+    assert found.verdict == "undecided"
+    assert "too few to be trusted" in found.sentence
+
+
 def test_nothing_to_say_is_said():
     found = verdict("geometric-first", study(0).query("testbed == 'controlled'"))
     assert found.verdict == "undecided"
