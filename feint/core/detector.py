@@ -116,12 +116,24 @@ class Detector(ABC, Generic[S_co]):
         """Fit on checked images."""
 
 
+def check_settings(recipe: Detector[Scorer], allowed: Mapping[str, bool], rules: str) -> None:
+    """Raise SettingError with every setting of `recipe` that is not `allowed`, and the `rules` it breaks."""
+    wrong = [f"{name} = {getattr(recipe, name)!r}" for name, fine in allowed.items() if not fine]
+    if wrong:
+        raise SettingError(f"{type(recipe).__name__}: {', '.join(wrong)} is impossible: {rules}.")
+
+
 def finite(loss: Tensor, step: int) -> float:
     """Return the loss as a number; raises CollapseError where it is not finite."""
     value = float(loss.detach())
     if not math.isfinite(value):
         raise CollapseError(f"the training diverged at step {step}: the loss is {value}. Lower the learning rate.")
     return value
+
+
+def thinned(images: Tensor, most: int) -> Tensor:
+    """Return at most `most` of the images (n, c, h, w), evenly spaced."""
+    return images if len(images) <= most else images[torch.linspace(0, len(images) - 1, most).long()]
 
 
 def as_unit(images: Tensor) -> Tensor:

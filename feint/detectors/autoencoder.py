@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from feint.core.augmentation import PseudoAnomalies
-from feint.core.detector import Detector, Log, Scorer, as_unit, finite
-from feint.core.errors import InputError, SettingError
+from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, finite
+from feint.core.errors import InputError
 from feint.core.streams import seed_of, stream
 from feint.networks.autoencoder import ConvAE, DenseAE, LinearAE
 
@@ -78,12 +78,11 @@ class Autoencoder(Detector[AutoencoderScorer], ABC):
             "batch": self.batch >= 2,
             "rate": self.rate > 0,
         }
-        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
-        if wrong:
-            raise SettingError(
-                f"{type(self).__name__}: {', '.join(wrong)} is impossible: net is one of {', '.join(get_args(Net))}, "
-                "features, hidden and epochs are at least 1, batch at least 2, rate above 0."
-            )
+        rules = (
+            f"net is one of {', '.join(get_args(Net))}, features, hidden and epochs are at least 1, batch at least 2, "
+            "rate above 0"
+        )
+        check_settings(self, allowed, rules)
 
     def scorer(self, channels: int, size: tuple[int, int]) -> AutoencoderScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, mse_loss
 
 from feint.core.augmentation import PseudoAnomalies
-from feint.core.detector import Detector, Log, Scorer, as_unit, finite
+from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, finite, thinned
 from feint.core.errors import CollapseError, InputError, SettingError
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import PositionDensity, upsample
@@ -102,12 +102,11 @@ class Hypersphere(Detector[HypersphereScorer], ABC):
             "weight_decay": self.weight_decay >= 0,
             "width": self.width >= 2 and self.width % 2 == 0,
         }
-        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
-        if wrong:
-            raise SettingError(
-                f"{type(self).__name__}: {', '.join(wrong)} is impossible: epochs and weight_decay are at least 0, "
-                f"batch at least {SMALLEST_BATCH}, rate above 0, width even and at least 2."
-            )
+        rules = (
+            f"epochs and weight_decay are at least 0, batch at least {SMALLEST_BATCH}, rate above 0, width even and at "
+            "least 2"
+        )
+        check_settings(self, allowed, rules)
 
 
 @final
@@ -239,7 +238,7 @@ class _Training:
         self._train(scorer, policy, eta)
         scorer.eval().requires_grad_(requires_grad=False)
         refuse_collapse(self._through(scorer, self.normals), scorer.centre)
-        scorer.position.fit(self._through(scorer.features, self._evenly_spaced()))
+        scorer.position.fit(self._through(scorer.features, thinned(self.normals, MOST_FITTED)))
         return scorer
 
     def _pretrain(self, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -288,7 +287,3 @@ class _Training:
     @torch.no_grad()
     def _through(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         return torch.cat([function(as_unit(chunk).to(self.recipe.device)) for chunk in torch.split(images, CHUNK)])
-
-    def _evenly_spaced(self) -> Tensor:
-        n = len(self.normals)
-        return self.normals if n <= MOST_FITTED else self.normals[torch.linspace(0, n - 1, MOST_FITTED).long()]

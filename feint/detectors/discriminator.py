@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from feint.core.augmentation import Policy, PseudoAnomalies
-from feint.core.detector import Detector, Log, Scorer, as_unit, finite
-from feint.core.errors import SettingError
+from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, finite, thinned
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import GaussianDensity, PositionDensity, upsample
 from feint.networks.conv import GROUPS, Classifier, pooled
@@ -74,8 +73,7 @@ class DiscriminatorScorer(Scorer):
     def fit_densities(self, normals: Tensor) -> None:
         """Fit the three densities on clean normal images (n, c, h, w), uint8; on 4,000 evenly spaced ones of more."""
         embeddings, features, positions = [], [], []
-        if len(normals) > MOST_FITTED:
-            normals = normals[torch.linspace(0, len(normals) - 1, MOST_FITTED).long()]
+        normals = thinned(normals, MOST_FITTED)
         for chunk in torch.split(normals, CHUNK):
             maps = self.classifier.encoder.maps(as_unit(chunk).to(self.gaussian.centre.device))
             embeddings.append(maps[-1].mean((2, 3)))
@@ -133,13 +131,11 @@ class Discriminator(Detector[DiscriminatorScorer]):
             "batch": self.batch >= 1,
             "score": self.score in SCORES,
         }
-        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
-        if wrong:
-            raise SettingError(
-                f"Discriminator: {', '.join(wrong)} is impossible: width is a multiple of {GROUPS}, depth at least "
-                f"{POSITION_STAGE + 1}, steps and epochs at least 0, batch at least 1, "
-                f"score one of {', '.join(SCORES)}."
-            )
+        rules = (
+            f"width is a multiple of {GROUPS}, depth at least {POSITION_STAGE + 1}, steps and epochs at least 0, "
+            f"batch at least 1, score one of {', '.join(SCORES)}"
+        )
+        check_settings(self, allowed, rules)
 
     def scorer(self, channels: int, size: tuple[int, int]) -> DiscriminatorScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""

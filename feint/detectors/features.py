@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from feint.core.augmentation import PseudoAnomalies
-from feint.core.detector import Log, Scorer
+from feint.core.detector import Log, Scorer, thinned
 from feint.detectors.density import GaussianDensity, PositionDensity, upsample
 from feint.detectors.encoders import EncoderDetector, in_chunks, middle
 from feint.detectors.neighbours import Bank, check_neighbours
@@ -47,8 +47,7 @@ class FeatureScorer(Scorer):
     @torch.no_grad()
     def fit_maps(self, normals: Tensor) -> None:
         """Fit the density behind the anomaly maps on normal images (n, c, h, w), uint8."""
-        if len(normals) > MOST_MAPPED:
-            normals = normals[torch.linspace(0, len(normals) - 1, MOST_MAPPED).long()]
+        normals = thinned(normals, MOST_MAPPED)
         maps = [_thinned(middle(self.encoder.maps(chunk))[0]) for chunk in in_chunks(normals)]
         self.position.fit(torch.cat(maps))
 

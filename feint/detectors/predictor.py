@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, log_softmax, nll_loss
 
 from feint.core.augmentation import Policy, PseudoAnomalies
-from feint.core.detector import Detector, Log, Scorer, as_unit, finite
+from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, finite, thinned
 from feint.core.errors import SettingError
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import PositionDensity, upsample
@@ -115,8 +115,7 @@ class PredictorScorer(Scorer):
     @torch.no_grad()
     def fit_densities(self, normals: Tensor) -> None:
         """Fit alpha and the map's density on normal images (n, c, h, w), uint8; on 1,000 evenly spaced ones of more."""
-        if len(normals) > MOST_FITTED:
-            normals = normals[torch.linspace(0, len(normals) - 1, MOST_FITTED).long()]
+        normals = thinned(normals, MOST_FITTED)
         device = self.alpha.device
         sums, counts = torch.zeros(self.classes, self.classes, dtype=torch.float64), torch.zeros(self.classes, 1)
         stages = []
@@ -179,13 +178,11 @@ class AP(Detector[PredictorScorer]):
             "draws": self.draws >= 1,
             "score": self.score in self.SCORES,
         }
-        wrong = [f"{name} = {getattr(self, name)!r}" for name, fine in allowed.items() if not fine]
-        if wrong:
-            raise SettingError(
-                f"AP: {', '.join(wrong)} is impossible: net is one of {', '.join(get_args(Net))}, width a multiple of "
-                f"{GROUPS}, epochs at least 0, batch and draws at least 1, rate above 0, score one of "
-                f"{', '.join(self.SCORES)}."
-            )
+        rules = (
+            f"net is one of {', '.join(get_args(Net))}, width a multiple of {GROUPS}, epochs at least 0, batch and "
+            f"draws at least 1, rate above 0, score one of {', '.join(self.SCORES)}"
+        )
+        check_settings(self, allowed, rules)
 
     def scorer(self, channels: int, size: tuple[int, int], *, policy: PseudoAnomalies) -> PredictorScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from feint.report import charts, images, words
+from feint.report.environment import environment
 from feint.report.gallery import Gallery, Picture
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def render(
     ]
     pseudo = _cards([picture for pair in gallery.pseudo for picture in pair], map_scale)
     return (
-        _environment()
+        environment(HERE)
         .get_template("page.html")
         .render(
             run=record,
@@ -72,22 +71,6 @@ def render(
             table=_table(record.candidates),
         )
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    environment.filters.update(
-        count=words.count,
-        number=words.number,
-        decimals=words.decimals,
-        percent=words.percent,
-        p_value=words.p_value,
-        duration=words.duration,
-    )
-    return environment
 
 
 @dataclass(frozen=True)

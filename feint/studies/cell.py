@@ -113,7 +113,7 @@ def experiment(cell: Cell, images: Images) -> tuple[list[Result], dict[str, NDAr
     scores = score_images(scorer, test)
     for name, found in scores.items():
         check_scores(found, name)
-    pixelwise = pixelwise_of(seen, scorer)
+    pixelwise = pixelwise_of(seen, test, scorer)
     results = [
         result
         for task, pool in zip(seen.tasks, seen.pools, strict=True)
@@ -127,16 +127,16 @@ def experiment(cell: Cell, images: Images) -> tuple[list[Result], dict[str, NDAr
     ]
     arrays: dict[str, NDArray[np.generic]] = {f"scores.{name}": found for name, found in scores.items()}
     if cell.close_up:
-        arrays |= close_up(cell, seen, scorer, policy)
+        arrays |= close_up(cell, seen, test, scorer, policy)
     return results, arrays
 
 
-def pixelwise_of(seen: NormalSet, scorer: Scorer) -> Pixelwise | None:
-    """Return the anomaly maps of all test images beside their ground truth; None where there is none."""
+def pixelwise_of(seen: NormalSet, test: NDArray[np.uint8], scorer: Scorer) -> Pixelwise | None:
+    """Return the anomaly maps of all `test` images beside their ground truth; None where there is none."""
     masks, known = seen.masks, seen.masked
     if masks is None or known is None:
         return None
-    return Pixelwise(maps=map_images(scorer, seen.test), masks=masks, known=known)
+    return Pixelwise(maps=map_images(scorer, test), masks=masks, known=known)
 
 
 def policy_of(cell: Cell, images: Images) -> PseudoAnomalies | None:
@@ -180,13 +180,12 @@ def map_images(scorer: Scorer, images: NDArray[np.uint8]) -> NDArray[np.float32]
 
 @torch.no_grad()
 def close_up(
-    cell: Cell, seen: NormalSet, scorer: Scorer, policy: PseudoAnomalies | None
+    cell: Cell, seen: NormalSet, test: NDArray[np.uint8], scorer: Scorer, policy: PseudoAnomalies | None
 ) -> dict[str, NDArray[np.generic]]:
     """Return, for a few images of each kind, scores, embeddings, pictures and maps, as `close.PART.KIND`.
 
     Kinds are "train", "pseudo" and the names of the test images' kinds, as `test:NAME`.
     """
-    test = seen.test
     groups = {f"test:{name}": _few(test[seen.kinds == kind]) for kind, name in enumerate(seen.names)}
     units = {name: as_unit(_tensor(found)) for name, found in (groups | {"train": _few(seen.train)}).items()}
     if policy is not None:

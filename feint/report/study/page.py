@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from feint.report import words
+from feint.report.environment import environment
 from feint.report.study import looks, marks, numbers, sentences, tables
 from feint.report.study.analysis import comparisons
 from feint.report.study.boards import Board, board
@@ -95,15 +96,6 @@ def _style() -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    environment.filters.update(
-        count=words.count,
-        number=words.number,
-        decimals=words.decimals,
-        percent=words.percent,
-        signed=numbers.signed,
-        ends=numbers.ends,
-    )
-    return environment
+    made = environment(HERE)
+    made.filters.update(signed=numbers.signed, ends=numbers.ends)
+    return made
