@@ -99,11 +99,7 @@ class Detector(ABC, Generic[S_co]):
         Raises: InputError for images of another kind; SettingError where `policy` is missing or out of place;
         CollapseError where the loss stops being finite or all embeddings come out the same.
         """
-        if normals.ndim != 4 or normals.dtype != torch.uint8 or len(normals) == 0:
-            raise InputError(
-                "normal images must be uint8 of shape (n, c, h, w): "
-                f"got {normals.dtype} of shape {tuple(normals.shape)}."
-            )
+        check_pixels(normals, "normal")
         name = type(self).__name__
         if policy is None and self.pseudo_anomalies == "required":
             raise SettingError(f"{name} learns from pseudo-anomalies: give a policy that makes them.")
@@ -116,7 +112,44 @@ class Detector(ABC, Generic[S_co]):
         """Fit on checked images."""
 
 
-def check_settings(recipe: Detector[Scorer], allowed: Mapping[str, bool], rules: str) -> None:
+class PoolDetector(ABC, Generic[S_co]):
+    """A frozen, keyword-only dataclass of hyperparameters, fitted on normal images and on unlabelled ones.
+
+    What its scorer says of the unlabelled images it was fitted on is too good: judge it on others (`cross_fitted`).
+    """
+
+    def fit(self, normals: Tensor, unlabelled: Tensor, *, seed: int, log: Log = no_log) -> S_co:
+        """Fit on normal (n, c, h, w) and unlabelled images (m, c, h, w), uint8, of the same shape.
+
+        All randomness comes from streams named under `seed`; the same seed gives the same scorer, bit for bit.
+        `log(step, loss)` is called now and then.
+
+        Raises: InputError for images of another kind; CollapseError where the loss stops being finite or all
+        embeddings come out the same.
+        """
+        check_pixels(normals, "normal")
+        check_pixels(unlabelled, "unlabelled")
+        if normals.shape[1:] != unlabelled.shape[1:]:
+            raise InputError(
+                f"normal images of shape {tuple(normals.shape[1:])} cannot stand beside unlabelled ones of shape "
+                f"{tuple(unlabelled.shape[1:])} (channels, height, width)."
+            )
+        return self._fit(normals, unlabelled, seed, log)
+
+    @abstractmethod
+    def _fit(self, normals: Tensor, unlabelled: Tensor, seed: int, log: Log) -> S_co:
+        """Fit on checked images."""
+
+
+def check_pixels(images: Tensor, kind: str) -> None:
+    """Raise InputError unless `images` are uint8 of shape (n, c, h, w), at least one; `kind` names them."""
+    if images.ndim != 4 or images.dtype != torch.uint8 or len(images) == 0:
+        raise InputError(
+            f"{kind} images must be uint8 of shape (n, c, h, w): got {images.dtype} of shape {tuple(images.shape)}."
+        )
+
+
+def check_settings(recipe: Detector[Scorer] | PoolDetector[Scorer], allowed: Mapping[str, bool], rules: str) -> None:
     """Raise SettingError with every setting of `recipe` that is not `allowed`, and the `rules` it breaks."""
     wrong = [f"{name} = {getattr(recipe, name)!r}" for name, fine in allowed.items() if not fine]
     if wrong:
