@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feint.core.errors import InputError
+from feint.records.run import ShareRecord
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,25 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class PseudoGroup:
+    """What one voter practised on: its share in the answer, and pairs (normal image, the pseudo-anomaly made of it)."""
+
+    share: ShareRecord
+    pairs: list[tuple[Picture, Picture]]
+
+
+@dataclass(frozen=True)
 class Gallery:
     """The pictures of a report, each list in the order of showing; any may be empty.
 
     Args:
         anomalous: the unlabelled images with the highest scores, highest first.
         normal: a few normal images, for comparison.
-        pseudo: pairs (normal image, the pseudo-anomaly made of it).
+        pseudo: a group for each voter that makes pseudo-anomalies, heaviest first.
         suspicious: the normal images with the highest scores, highest first.
     """
 
     anomalous: list[Picture]
     normal: list[Picture]
-    pseudo: list[tuple[Picture, Picture]]
+    pseudo: list[PseudoGroup]
     suspicious: list[Picture]

@@ -11,12 +11,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from feint.report import charts, images, words
+from feint.report import charts, evaluation, images, landscapes, words
+from feint.report.answer import Voter, answer, voter
 from feint.report.environment import environment
-from feint.report.gallery import Gallery, Picture
+from feint.report.gallery import Gallery, Picture, PseudoGroup
 
 if TYPE_CHECKING:
-    from feint.records.run import CandidateRecord, ChoiceRecord, RunRecord, StartRecord
+    from feint.records.run import CandidateRecord, RunRecord
 
 HERE = Path(__file__).parent
 ROWS_SHOWN = 15
@@ -36,7 +37,7 @@ def render(
 
     Args:
         record: the run, as in `run.json`.
-        gallery: the pictures to show; about 24 + 12 + 8 pairs + 12 of them make a page of 1 to 3 MB.
+        gallery: the pictures to show; about 24 + 12 + 8 pairs a voter + 12 of them make a page of 1 to 3 MB.
         scores: anomaly scores (n,) of the unlabelled images, higher = more anomalous.
         calibration_scores: anomaly scores (m,) of the calibration normals.
         map_scale: map values that are drawn clear and in full colour, the same for all pictures.
@@ -45,11 +46,6 @@ def render(
 
     Cost: about 10 ms a picture.
     """
-    tuning = [
-        _Tuning(augmentation=name, letters=charts.letters(len(starts)), starts=starts, panels=_panels(starts, record))
-        for name, starts in _by_augmentation(record.starts).items()
-    ]
-    pseudo = _cards([picture for pair in gallery.pseudo for picture in pair], map_scale)
     return (
         environment(HERE)
         .get_template("page.html")
@@ -60,15 +56,17 @@ def render(
             anomalous=_cards(gallery.anomalous, map_scale),
             normal=_cards(gallery.normal, map_scale),
             suspicious=_cards(gallery.suspicious, map_scale),
-            pairs=list(zip(pseudo[::2], pseudo[1::2], strict=True)),
+            answer=answer(record),
+            groups=[_group(each, record, map_scale) for each in gallery.pseudo if each.pairs],
             LISTED=LISTED,
             colours=images.legend(),
             histogram=charts.histogram(scores, calibration_scores, threshold=record.calibration.threshold),
             calibration_scores=len(calibration_scores),
             Histogram=charts.Histogram,
-            Panel=charts.Panel,
-            tuning=tuning,
-            table=_table(record.candidates),
+            Panel=landscapes.Panel,
+            landscapes=landscapes.landscapes(record, aurocs={}),
+            table=_table(record),
+            markers=(evaluation.BEGIN, evaluation.END),
         )
     )
 
@@ -104,32 +102,16 @@ def _cards(pictures: list[Picture], scale: tuple[float, float]) -> list[_Card]:
 
 
 @dataclass(frozen=True)
-class _Tuning:
-    """The starts of one augmentation."""
+class _Group:
+    """What one voter practised on, as cards in pairs."""
 
-    augmentation: str
-    letters: list[str]
-    starts: list[StartRecord]
-    panels: list[charts.Panel]
+    voter: Voter
+    pairs: list[tuple[_Card, _Card]]
 
 
-def _by_augmentation(starts: list[StartRecord]) -> dict[str, list[StartRecord]]:
-    names = dict.fromkeys(start.augmentation for start in starts)
-    return {name: [start for start in starts if start.augmentation == name] for name in names}
-
-
-def _panels(starts: list[StartRecord], record: RunRecord) -> list[charts.Panel]:
-    return charts.panels(starts, chosen=next((start for start in starts if _led_to(start, record.choice)), None))
-
-
-def _led_to(start: StartRecord, choice: ChoiceRecord) -> bool:
-    """Tell whether the chosen magnitudes are those where this start ended."""
-    return (
-        start.status == "ok"
-        and start.augmentation == choice.augmentation
-        and start.end.keys() == choice.magnitudes.keys()
-        and all(math.isclose(low, start.end[k]) and low == high for k, (low, high) in choice.magnitudes.items())
-    )
+def _group(group: PseudoGroup, record: RunRecord, scale: tuple[float, float]) -> _Group:
+    cards = _cards([picture for pair in group.pairs for picture in pair], scale)
+    return _Group(voter(group.share, record.candidates), list(zip(cards[::2], cards[1::2], strict=True)))
 
 
 @dataclass(frozen=True)
@@ -138,6 +120,7 @@ class _Row:
 
     rank: int | None
     candidate: CandidateRecord
+    votes: bool
     whisker: tuple[float, float, float] | None
 
 
@@ -154,14 +137,19 @@ class _Table:
     LEFT, RIGHT = 14, 162
 
 
-def _table(candidates: list[CandidateRecord]) -> _Table:
+def _table(record: RunRecord) -> _Table:
+    candidates, voting = record.candidates, {share.candidate for share in record.choice.shares}
     judged = sorted((c for c in candidates if c.criterion is not None), key=_value, reverse=True)
     ends = [0.45, 0.55, *(x for c in judged if c.criterion for x in (c.criterion.low, c.criterion.high))]
     axis = charts.Axis(min(ends), max(ends), _Table.LEFT, _Table.RIGHT)
-    rows = [_Row(rank, each, _whisker(each, axis)) for rank, each in enumerate(judged, start=1)]
-    rows += [_Row(None, each, None) for each in candidates if each.criterion is None]
-    best_none = next((row for row in rows if row.candidate.origin == "none"), None)
-    shown = [row for i, row in enumerate(rows) if i < ROWS_SHOWN or row.candidate.chosen or row is best_none]
+    rows = [_Row(rank, each, each.name in voting, _whisker(each, axis)) for rank, each in enumerate(judged, start=1)]
+    rows += [_Row(None, each, each.name in voting, None) for each in candidates if each.criterion is None]
+    kept = {"none", "ensemble"}
+    shown = [
+        row
+        for i, row in enumerate(rows)
+        if i < ROWS_SHOWN or row.candidate.chosen or row.votes or row.candidate.kind in kept
+    ]
     rest = [row for row in rows if row not in shown]
     return _Table(shown=shown, rest=rest, ticks=axis.ticks(3), chance=axis.at(0.5))
 

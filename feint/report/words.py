@@ -11,52 +11,68 @@ DASH = "\N{EN DASH}"
 
 Range = tuple[float, float]
 
-SCORES = {
-    "logit": "classifier output",
-    "gaussian": "distance of the whole image",
-    "pooled": "distance at several depths",
-    "position": "distance place by place",
-}
 ORIGINS = {
+    "none": "no training",
+    "autoencoder": "learns to redraw normal images",
     "tuned": "tuned to your images",
-    "start": "fixed strength, screened",
-    "dynamic": "random strength",
-    "none": "untrained",
+    "random": "random strength",
+    "features": "compares with normal images by a network made elsewhere",
+    "unlabelled": "learns to tell unlabelled from normal images",
+    "ensemble": "mean of the candidates that vote",
 }
 VERDICTS = {
     "augmentation": "Recommended",
     "none": "No pseudo-anomalies recommended",
-    "abstain": "No recommendation",
+    "other": "Recommended without pseudo-anomalies",
+    "abstain": "No recommendation: these images do not tell the candidates apart",
 }
-STATUSES = {"ok": "", "identity": "ended at the identity", "collapsed": "collapsed", "failed": "failed"}
 KINDS = {
     "cutdiff": "soft patches",
     "rotation": "turned images",
     "cutout": "black boxes",
     "cutpaste": "pasted pieces",
+    "cp-scar": "pasted strips",
+    "crop": "enlarged parts",
+    "rotate": "quarter turns",
+    "flip": "images upside down",
+    "geom": "mirrored, moved and turned images",
+    "mask": "missing pixels",
+    "noise": "noisy images",
+    "blur": "blurred images",
+    "color": "changed colours",
+    "invert": "negatives",
+    "simclr": "enlarged parts in changed colours",
+    "flips": "mirrored images",
+    "brightness": "brighter or darker images",
     "none": "no training",
 }
+PATCHES = {"cutdiff", "cutout", "cutpaste"}
+PERIODS = {"rotation": 360.0, "cutdiff": 180.0}
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How a magnitude is said: its label, the factor to the unit shown, the unit, and what it means.
-
-    A step larger than `wrap` is no change but a turn past the end of its range.
-    """
+    """How a magnitude is said: its label, the factor to the unit shown, the unit, and what it means."""
 
     label: str
     factor: float = 1.0
     suffix: str = ""
     meaning: str = ""
-    wrap: float = math.inf
 
 
 UNITS = {
-    "area": Unit("Area", 100, f"{NBSP}%", "share of the image it covers"),
+    "area": Unit("Area", 100, f"{NBSP}%", "as a share of the image"),
     "aspect": Unit("Aspect", 1, "", "width divided by height; 1 is as wide as high"),
-    "angle": Unit("Angle", 1, "°", "how far it is turned", wrap=90),
+    "angle": Unit("Angle", 1, "°", "how far it is turned"),
     "amplitude": Unit("Amplitude", 100, f"{NBSP}%", "how much darker, in % of full white; below zero: brighter"),
+    "std": Unit("Noise", 100, f"{NBSP}%", "standard deviation, in % of full white"),
+    "sigma": Unit("Width", 1, f"{NBSP}px", "how far a point is spread"),
+    "strength": Unit("Strength", 100, f"{NBSP}%", "how far colours may move, in % of the usual most"),
+    "jitter": Unit("Colour change", 100, f"{NBSP}%", "how far the colours of the piece may move"),
+    "probability": Unit("Probability", 100, f"{NBSP}%", "how often it is done"),
+    "height": Unit("Height", 1, f"{NBSP}px", "of the strip"),
+    "width": Unit("Width", 1, f"{NBSP}px", "of the strip"),
+    "factor": Unit("Factor", 1, "", "by which the image is brighter; below one: darker"),
 }
 
 
@@ -165,6 +181,27 @@ def magnitude(name: str, drawn: Range) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def within_turn(name: str, magnitudes: dict[str, Range]) -> dict[str, Range]:
+    """Return the magnitudes of an augmentation with an angle of one value brought into its first turn: −2° is 358°."""
+    drawn, period = magnitudes.get("angle"), PERIODS.get(name)
+    if drawn is None or period is None or drawn[0] != drawn[1]:
+        return magnitudes
+    return magnitudes | {"angle": (drawn[0] % period, drawn[1] % period)}
+
+
+def strengths(name: str, magnitudes: dict[str, Range]) -> str:
+    """Return the magnitudes of an augmentation in one line, each in its unit.
+
+    Example:
+        >>> strengths("cutdiff", {"area": (0.03, 0.03), "angle": (10.0, 90.0)}).replace(NBSP, " ")
+        'area 3 %, angle 10° to 90°'
+        >>> strengths("rotation", {"angle": (-2.0, -2.0)})
+        'angle 358°'
+    """
+    within = within_turn(name, magnitudes).items()
+    return ", ".join(f"{unit(each).label.lower()} {magnitude(each, drawn)}" for each, drawn in within)
+
+
 def augmentation(name: str, magnitudes: dict[str, Range]) -> str:
     """Return an augmentation in plain words, short enough for a headline.
 
@@ -173,6 +210,8 @@ def augmentation(name: str, magnitudes: dict[str, Range]) -> str:
         'soft dark patches covering 3 % of the image'
         >>> augmentation("rotation", {"angle": (178.0, 178.0)})
         'images turned by 178°'
+        >>> augmentation("noise", {"std": (0.1, 0.1)}).replace(NBSP, " ")
+        'noisy images (noise 10 %)'
     """
     if name == "none":
         return "nothing: the network is untrained"
@@ -180,11 +219,33 @@ def augmentation(name: str, magnitudes: dict[str, Range]) -> str:
         low, high = magnitudes["angle"]
         turned = "any angle" if high - low >= 360 else magnitude("angle", (low % 360, low % 360 + high - low))
         return f"images turned by {turned}"
-    if name in KINDS:
+    if name in PATCHES:
         size = f" covering {magnitude('area', magnitudes['area'])} of the image" if "area" in magnitudes else ""
         return kind(name, magnitudes) + size
-    values = ", ".join(f"{unit(each).label.lower()} {magnitude(each, drawn)}" for each, drawn in magnitudes.items())
+    values = strengths(name, magnitudes)
     return kind(name, magnitudes) + (f" ({values})" if values else "")
+
+
+def candidate(origin: str, name: str, magnitudes: dict[str, Range], *, members: int = 0) -> str:
+    """Return what a candidate is; `origin` is its kind, `name` its augmentation, `members` how many vote in it.
+
+    Example:
+        >>> candidate("tuned", "cutout", {"area": (0.1, 0.1)}).replace(NBSP, " ")
+        'black boxes covering 10 % of the image'
+        >>> candidate("random", "cutout", {"area": (0.02, 0.15)}), candidate("ensemble", "none", {}, members=3)
+        ('black boxes', '3 candidates together')
+    """
+    if origin == "tuned":
+        return augmentation(name, magnitudes)
+    if origin == "random":
+        return kind(name, magnitudes)
+    return {
+        "none": "untrained network",
+        "autoencoder": "autoencoder",
+        "features": "pretrained network",
+        "unlabelled": "normal against unlabelled images",
+        "ensemble": f"{members} candidates together",
+    }.get(origin, origin)
 
 
 def kind(name: str, magnitudes: dict[str, Range]) -> str:
@@ -199,3 +260,13 @@ def _tone(amplitude: Range | None) -> str:
         return ""
     strength = max(abs(amplitude[0]), abs(amplitude[1]))
     return (" faint" if strength < 0.2 else "") + (" bright" if amplitude[1] <= 0 else " dark")
+
+
+def listed(things: list[str]) -> str:
+    """Return things as a sentence lists them.
+
+    Example:
+        >>> listed(["area"]), listed(["area", "angle", "amplitude"])
+        ('area', 'area, angle and amplitude')
+    """
+    return " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from landscapes_for_report import BEST, RANGES, TUNED, landscape
 
+from feint.records.evaluation import CandidateAuroc, EvaluationRecord, LandscapeAuroc
 from feint.records.run import (
     CalibrationRecord,
     CandidateRecord,
@@ -15,15 +17,13 @@ from feint.records.run import (
     PhaseRecord,
     PreprocessingRecord,
     RunRecord,
-    ScreenedRecord,
+    ShareRecord,
     Skipped,
-    StartRecord,
     WarningRecord,
 )
-from feint.report import Gallery, Picture
+from feint.report import Gallery, Picture, PseudoGroup
 
 HOSTILE = "<script>alert('x')</script> & \"a\" " + "very_long_name_" * 20 + ".png"
-TUNED = {"area": (0.031, 0.031), "aspect": (0.55, 0.55), "angle": (35.0, 35.0), "amplitude": (0.42, 0.42)}
 NUMBERS = np.random.default_rng(7)
 SCORES = np.concatenate([NUMBERS.normal(3, 0.5, 308), NUMBERS.gamma(3, 1.0, 715) + 3.2])
 CALIBRATION_SCORES = NUMBERS.normal(3, 0.5, 240)
@@ -45,88 +45,58 @@ def image_set(source: str, images: int, *, skipped: int = 0, duplicates: int = 0
     )
 
 
-def start(number: int, *, augmentation: str = "cutdiff", status: str = "ok", steps: int = 25) -> StartRecord:
-    ends = {name: low for name, (low, _) in TUNED.items()} if augmentation == "cutdiff" else {"angle": 181.0}
-    if status == "identity":
-        ends = ends | ({"amplitude": 0.01} if augmentation == "cutdiff" else {"angle": 1.0})
-    elif number:
-        ends = {name: value * (1 + 0.05 * number) for name, value in ends.items()}
-    begins = {name: value * (0.4 + 0.5 * number) for name, value in ends.items()}
-    noise = np.random.default_rng(number)
-    path = 1 - np.exp(-np.linspace(0, 4, steps))
-    trajectory = {
-        name: [
-            float(v)
-            for v in begins[name] + (ends[name] - begins[name]) * path + 0.02 * ends[name] * noise.normal(size=steps)
-        ]
-        for name in ends
-    }
-    return StartRecord(
-        job=f"tune-{augmentation}-{number}",
-        augmentation=augmentation,
-        start=begins,
-        end=ends,
-        steps=[8 * i for i in range(steps)],
-        trajectory=trajectory,
-        validation_loss=[float(v) for v in 1.05 - (0.02 + 0.01 * number) * path + 0.002 * noise.normal(size=steps)],
-        training_loss=[float(v) for v in 0.7 * np.exp(-2 * path) + 0.02 * noise.normal(size=steps)],
-        variance=1.7 + 0.2 * number,
-        status=status,
-        note="pseudo-anomalies equal normal images" if status == "identity" else "",
-    )
-
-
 def estimate(value: float, half: float = 0.02) -> Estimate:
     return Estimate(value=value, low=value - half, high=value + half)
 
 
 def candidate(
-    number: int,
+    name: str,
     *,
+    kind: str = "random",
     augmentation: str = "cutdiff",
-    origin: str = "dynamic",
-    score: str = "pooled",
     value: float | None = 0.6,
-    status: str = "ok",
     chosen: bool = False,
     size: int = 64,
+    members: tuple[str, ...] = (),
 ) -> CandidateRecord:
-    magnitudes = {"tuned": TUNED, "dynamic": {"area": (0.003, 0.4), "amplitude": (-1.0, 1.0)}, "none": {}}[origin]
+    whole = RANGES.get(augmentation, {})
+    tuned = {each: (best, best) for each, best in BEST.get(augmentation, {}).items()}
     return CandidateRecord(
-        id=f"c{number}",
+        name=name,
+        kind=kind,
         augmentation=augmentation,
-        origin=origin,
-        magnitudes=magnitudes,
+        magnitudes={"tuned": tuned, "random": whole}.get(kind, {}),
         size=(size, size),
-        score=score,
+        members=list(members),
         criterion=None if value is None else estimate(value),
-        two_sample_auroc=None if value is None else estimate(value),
         excess_95=None if value is None else 0.21,
         excess_99=None if value is None else 0.084,
+        estimated_auroc=None if value is None or value < 0.55 else estimate(0.5 + 2 * (value - 0.5), 0.04),
         gap=None if value is None or chosen else estimate(0.68 - value, 0.015),
         chosen=chosen,
-        status=status,
-        note="the loss became infinite" if status == "failed" else "",
+        status="failed" if value is None else "ok",
+        note="the loss became infinite" if value is None else "",
     )
 
 
-def candidates(n: int = 12) -> list[CandidateRecord]:
-    scores = ["pooled", "gaussian", "position", "logit"]
-    rows = [candidate(0, origin="tuned", value=0.681, chosen=True, size=128)]
-    rows += [
-        candidate(
-            i,
-            augmentation=["cutdiff", "rotation", "cutout", "cutpaste"][i % 4],
-            score=scores[i % 4],
-            value=0.675 - 0.012 * i if n < 20 else 0.675 - 0.003 * i,
-            size=64 if i % 3 else 128,
-        )
-        for i in range(1, n - 3)
+def candidates(more: int = 0) -> list[CandidateRecord]:
+    return [
+        candidate("cutdiff", kind="tuned", value=0.681, chosen=True, size=128),
+        candidate("rotation", kind="tuned", augmentation="rotation", value=0.66),
+        candidate("noise", kind="tuned", augmentation="noise", value=0.55),
+        candidate("cutdiff-random", value=0.63),
+        candidate("cutpaste-random", augmentation="cutpaste", value=None),
+        candidate("features", kind="features", augmentation="none", value=0.642),
+        candidate("unlabelled", kind="unlabelled", augmentation="none", value=0.62),
+        candidate("autoencoder", kind="autoencoder", augmentation="none", value=0.54),
+        candidate("none", kind="none", augmentation="none", value=0.473),
+        *(candidate(f"cutout-{i}", augmentation="cutout", value=0.52 - 0.0005 * i) for i in range(more)),
     ]
-    rows.append(candidate(n - 3, augmentation="none", origin="none", value=0.573))
-    rows.append(candidate(n - 2, augmentation="cutdiff", origin="tuned", value=None, status="identity"))
-    rows.append(candidate(n - 1, augmentation="cutpaste", value=None, status="failed"))
-    return rows
+
+
+def share(name: str = "cutdiff", *, weight: float = 1.0) -> ShareRecord:
+    tuned = {each: (best, best) for each, best in BEST.get(name, {}).items()}
+    return ShareRecord(candidate=name, augmentation=name if tuned else "none", magnitudes=tuned, weight=weight)
 
 
 def found(flagged: int = 587) -> FoundRecord:
@@ -141,21 +111,85 @@ def found(flagged: int = 587) -> FoundRecord:
 
 def choice(verdict: str = "augmentation") -> ChoiceRecord:
     sentences = {
-        "augmentation": "Training with cutdiff fits these images better than no training: +0.108.",
+        "augmentation": "Training with cutdiff fits these images better than no training: +0.208.",
         "none": "No augmentation was better than an untrained network.",
-        "abstain": "The candidates cannot be told apart on these images; the simplest was taken.",
+        "other": "Distances on a pretrained network fit these images best.",
+        "abstain": "The differences between the candidates are within chance.",
     }
-    trained = verdict == "augmentation"
+    name = {"augmentation": "cutdiff", "none": "none", "other": "features", "abstain": "cutdiff-random"}[verdict]
+    magnitudes = {"augmentation": TUNED, "abstain": RANGES["cutdiff"]}.get(verdict, {})
     return ChoiceRecord(
-        candidate="c0",
-        committee=["c0", "c1"],
+        candidate=name,
         verdict=verdict,
+        confidence={"augmentation": 0.97, "abstain": 0.31}.get(verdict, 0.82),
         sentence=sentences[verdict],
-        augmentation="cutdiff" if trained else "none",
-        magnitudes=TUNED if trained else {},
-        score="pooled",
+        augmentation="cutdiff" if magnitudes else "none",
+        magnitudes=magnitudes,
         size=(128, 128),
-        advantage_over_none=estimate(0.108, 0.017) if trained else None,
+        shares=[
+            ShareRecord(
+                candidate=name, augmentation="cutdiff" if magnitudes else "none", magnitudes=magnitudes, weight=1.0
+            )
+        ],
+        advantage_over_none=estimate(0.208, 0.017) if verdict == "augmentation" else None,
+        anomalous_share=None if verdict == "abstain" else Estimate(value=0.46, low=0.41, high=0.69),
+    )
+
+
+VOTING = ("cutdiff", "rotation", "autoencoder")
+
+
+def ensemble() -> RunRecord:
+    """Return a run in which three candidates vote, two of them tuned to different augmentations."""
+    weights = dict(zip(VOTING, (0.55, 0.33, 0.12), strict=True))
+    together = candidate(
+        "ensemble", kind="ensemble", augmentation="none", value=0.69, chosen=True, size=128, members=VOTING
+    )
+    return run(
+        candidates=[together, *(each.model_copy(update={"chosen": False}) for each in candidates())],
+        choice=choice().model_copy(
+            update={
+                "candidate": "ensemble",
+                "confidence": 0.83,
+                "shares": [share(name, weight=weight) for name, weight in weights.items()],
+            }
+        ),
+    )
+
+
+def evaluation(record: RunRecord, *, label_reads: int = 1) -> EvaluationRecord:
+    """Return what labels say of `record`, in accord with its criterion but for the chosen one's 0.01."""
+
+    def auroc(criterion: float, *, chosen: bool = False) -> float:
+        return 0.5 + 2.2 * (criterion - 0.5) - (0.06 if chosen else 0)
+
+    return EvaluationRecord(
+        labels="cells/labels.csv",
+        normal=540,
+        anomalous=483,
+        auroc=estimate(0.843, 0.012),
+        average_precision=estimate(0.851, 0.014),
+        f1=estimate(0.79, 0.015),
+        false_alarm_rate=estimate(0.0512, 0.01),
+        detection_rate=estimate(0.571, 0.03),
+        label_reads=label_reads,
+        candidates=[
+            CandidateAuroc(
+                name=each.name,
+                criterion=each.criterion and each.criterion.value,
+                auroc=each.criterion and auroc(each.criterion.value, chosen=each.chosen),
+                chosen=each.chosen,
+            )
+            for each in record.candidates
+        ],
+        landscapes=[
+            LandscapeAuroc(
+                augmentation=each.augmentation,
+                size=each.size,
+                auroc=[auroc(point.two_sample_auroc) for point in each.points],
+            )
+            for each in record.landscapes
+        ],
     )
 
 
@@ -198,22 +232,7 @@ def run(**changes: object) -> RunRecord:
             calibration=240,
         ),
         preprocessing=PreprocessingRecord(channels=1, height=128, width=128, white=255),
-        screened=[
-            ScreenedRecord(
-                augmentation="cutdiff",
-                start={name: low for name, (low, _) in TUNED.items()},
-                two_sample_auroc=0.61,
-                kept=True,
-            ),
-        ],
-        starts=[
-            start(0),
-            start(1),
-            start(2),
-            start(3, status="identity"),
-            start(0, augmentation="rotation"),
-            start(1, augmentation="rotation", status="collapsed"),
-        ],
+        landscapes=[landscape("noise"), landscape("rotation"), landscape(size=128)],
         candidates=candidates(),
         choice=choice(),
         calibration=calibration(),
@@ -250,6 +269,6 @@ def gallery(*, size: tuple[int, ...] = (96, 160), anomalous: int = 6, suspicious
     return Gallery(
         anomalous=[picture(i, size=size, name=HOSTILE if i == 1 else None) for i in range(anomalous)],
         normal=[picture(20 + i, size=size, flagged=False) for i in range(4)],
-        pseudo=list(zip(bare[:3], bare[3:], strict=True)),
+        pseudo=[PseudoGroup(share(), list(zip(bare[:3], bare[3:], strict=True)))],
         suspicious=[picture(40 + i, size=size, flagged=i == 0) for i in range(suspicious)],
     )

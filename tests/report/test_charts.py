@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs_for_report import CALIBRATION_SCORES, SCORES, start
+from runs_for_report import CALIBRATION_SCORES, SCORES
 
 from feint.report import charts, images
 
@@ -68,56 +66,18 @@ def test_axis_is_linear() -> None:
     assert [axis.at(v) for v in (2.0, 3.0, 4.0)] == [100.0, 50.0, 0.0]
 
 
-def test_panels_draw_a_line_per_start_and_mark_the_failed() -> None:
-    starts = [start(0), start(1), start(2, status="identity")]
-    panels = charts.panels(starts, chosen=starts[0])
-    assert [panel.title for panel in panels] == [
-        "Area, %",
-        "Aspect",
-        "Angle, °",
-        "Amplitude, %",
-        "Alignment loss",
-        "Training loss",
-    ]
-    for panel in panels:
-        assert [line.kind for line in panel.lines] == ["chosen", "other", "failed"]
-        assert [line.letter for line in panel.lines] == ["A", "B", "C"]
+def test_a_log_axis_steps_evenly_through_powers() -> None:
+    axis = charts.Axis(0.1, 1000.0, 0.0, 400.0, log=True)
+    assert [axis.at(v) for v in (0.1, 1, 10, 1000)] == [0.0, 100.0, 200.0, 400.0]
+    assert axis.ticks(5) == [(0.0, "0.1"), (100.0, "1"), (200.0, "10"), (300.0, "100"), (400.0, "1000")]
 
 
-def test_a_path_ends_where_its_start_ended() -> None:
-    one = start(0)
-    panel = charts.panels([one], chosen=None)[0]
-    places = [float(y) for y in re.findall(r" (-?[\d.]+)", panel.lines[0].path)]
-    assert len(places) == len(one.steps)
-    assert np.argmin(places) == np.argmax(one.trajectory["area"])
-    assert panel.lines[0].end[1] == places[-1]
-
-
-def test_points_that_are_not_numbers_are_left_out() -> None:
-    whole = start(0)
-    holed = whole.model_copy(update={"training_loss": [float("nan"), *whole.training_loss[1:-1], float("inf")]})
-    panel = charts.panels([holed], chosen=None)[-1]
-    assert panel.lines[0].path.count("L") == len(whole.steps) - 3
-
-
-def test_a_line_is_lifted_where_an_angle_wraps() -> None:
-    turned = start(0, augmentation="rotation", steps=4).model_copy(
-        update={"trajectory": {"angle": [10.0, 1.0, 359.0, 350.0]}}
-    )
-    path = charts.panels([turned], chosen=None)[0].lines[0].path
-    assert re.sub(r"[-\d. ]", "", path) == "MLML"
-
-
-def test_letters_keep_apart() -> None:
-    starts = [start(0).model_copy(update={"job": str(i)}) for i in range(6)]
-    places = sorted(line.label_y for line in charts.panels(starts, chosen=None)[0].lines)
-    assert np.diff(places).min() >= 11.9
-
-
-def test_letters_do_not_run_out() -> None:
-    names = charts.letters(60)
-    assert len(set(names)) == 60
-    assert names[26] == "A1"
+@given(st.floats(1e-4, 10), st.floats(10.1, 1e8))
+def test_ticks_of_a_log_axis_are_few_and_within(low: float, span: float) -> None:
+    ticks = charts.Axis(low, low * span, 0, 1000, log=True).ticks(5)
+    assert 1 <= len(ticks) <= 5
+    assert all(-0.1 <= place <= 1000.1 for place, _ in ticks)
+    assert len({text for _, text in ticks}) == len(ticks)
 
 
 def test_overlay_is_clear_below_the_scale_and_coloured_above() -> None:

@@ -8,30 +8,27 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+from pages_for_report import BARE, RUNS, hostile, page_of
 from runs_for_report import (
     CALIBRATION_SCORES,
     HOSTILE,
     SCORES,
-    calibration,
-    candidate,
     candidates,
-    choice,
+    ensemble,
+    evaluation,
     found,
     gallery,
-    image_set,
     picture,
     run,
-    start,
+    share,
 )
 
-from feint.records.run import RunRecord, StartRecord
-from feint.report import Gallery, Picture, render
+from feint.report import Gallery, Picture, PseudoGroup, render, with_evaluation
 
-SECTIONS = ["images", "scores", "learned", "tuning", "candidates", "suspicious", "how"]
+SECTIONS = ["images", "scores", "learned", "tuning", "candidates", "labels", "suspicious", "how"]
 VOID = {"meta", "img", "br", "line", "rect", "path", "circle", "hr", "link", "input"}
 INLINE = {"strong", "code", "span", "small"}
 REFERENCES = {"src", "href", "xlink:href", "action", "data", "poster", "srcset", "background", "formaction"}
-BARE = Gallery(anomalous=[], normal=[], pseudo=[], suspicious=[])
 
 
 class Page(HTMLParser):
@@ -73,68 +70,12 @@ class Page(HTMLParser):
         return [value or "" for _, attrs in self.tags for key, value in attrs.items() if key == name]
 
 
-def crossfitted() -> RunRecord:
-    data = run().data.model_copy(update={"rotations": 5, "training": 24, "selection": 8, "calibration": 8})
-    return run(data=data, calibration=calibration(threshold=None))
-
-
-def broken_start() -> StartRecord:
-    bad = [float("nan"), float("inf"), float("nan")]
-    return start(1, status="collapsed", steps=3).model_copy(
-        update={"trajectory": {"area": bad}, "validation_loss": bad, "training_loss": bad, "variance": float("nan")}
-    )
-
-
-def hostile() -> RunRecord:
-    data = run().data
-    normal = image_set(HOSTILE, 400, skipped=250, duplicates=230)
-    warning = run().warnings[0].model_copy(update={"message": HOSTILE})
-    return run(
-        data=data.model_copy(update={"normal": normal, "shared": [HOSTILE] * 300}),
-        warnings=[warning] * 3,
-        command=f"feint tune {HOSTILE}",
-        settings={HOSTILE: {HOSTILE: [HOSTILE]}},
-        versions={"feint": HOSTILE, HOSTILE: HOSTILE},
-        choice=choice().model_copy(update={"sentence": HOSTILE}),
-        candidates=[each.model_copy(update={"note": HOSTILE}) for each in candidates()],
-        starts=[start(0).model_copy(update={"augmentation": HOSTILE, "note": HOSTILE})],
-    )
-
-
-RUNS = {
-    "recommended": run(),
-    "random-strength": run(choice=choice().model_copy(update={"magnitudes": {"area": (0.003, 0.4)}})),
-    "none": run(choice=choice("none")),
-    "abstain": run(choice=choice("abstain")),
-    "cross-fitted": crossfitted(),
-    "nothing-flagged": run(found=found(0)),
-    "fdr": run(calibration=calibration(mode="fdr", threshold=None)),
-    "fallen-back": run(calibration=calibration().model_copy(update={"rate": 0.0625})),
-    "all-identity": run(starts=[start(i, status="identity") for i in range(4)]),
-    "no-finite-path": run(starts=[broken_start()]),
-    "one-step": run(starts=[start(0, steps=1)]),
-    "no-starts": run(starts=[]),
-    "sixty-candidates": run(candidates=candidates(60)),
-    "one-candidate": run(candidates=[candidate(0, augmentation="none", origin="none", chosen=True)]),
-    "no-candidate-judged": run(candidates=[candidate(0, value=None, status="failed")]),
-    "hostile": hostile(),
-    "empty": run(starts=[], candidates=[], warnings=[], phases=[], settings={}, found=found(0)),
-}
-
-
-def page_of(record: RunRecord, shown: Gallery | None = None) -> str:
-    return render(
-        record,
-        gallery=gallery() if shown is None else shown,
-        scores=SCORES,
-        calibration_scores=CALIBRATION_SCORES,
-        map_scale=(0.0, 1.0),
-    )
-
-
-@pytest.fixture(params=RUNS.values(), ids=RUNS.keys(), scope="module")
+@pytest.fixture(params=[*RUNS, *(f"{name}, evaluated" for name in RUNS)], scope="module")
 def html(request: pytest.FixtureRequest) -> str:
-    return page_of(request.param)
+    name, _, evaluated = request.param.partition(",")
+    record = RUNS[name]
+    page = page_of(record)
+    return with_evaluation(page, record, evaluation(record)) if evaluated else page
 
 
 def test_page_is_well_formed(html: str) -> None:
@@ -223,10 +164,31 @@ def test_the_finding_comes_first() -> None:
     [
         ("none", "No pseudo-anomalies recommended. No augmentation was better"),
         ("none", "No pseudo-anomaly proved better"),
-        ("abstain", "No recommendation. The candidates cannot be told apart"),
+        ("other", "Recommended without pseudo-anomalies: pretrained network. Distances on"),
+        ("other", "there are none to show"),
+        ("abstain", "No recommendation: these images do not tell the candidates apart. The differences"),
+        (
+            "abstain",
+            "What is used is the fixed default, soft patches covering 0.3 % to 40 % of the image: it was not tuned",
+        ),
+        ("abstain", "Confidence: low. When the images are drawn anew at random from yours, it comes out best in 31 %"),
+        ("abstain", "could not be estimated without labels"),
+        ("never-best", "in no draw"),
         ("recommended", "Recommended: soft dark patches covering 3.1 % of the image. Training with cutdiff"),
-        ("recommended", "ended at the identity"),
-        ("random-strength", "no tuned strength was chosen"),
+        ("recommended", "Confidence: high."),
+        ("recommended", "about 46 % of the unlabelled images are anomalous (95 % interval: 41 % to 69 %)."),
+        ("recommended", "57 % of those examined; about 46 % are estimated to be anomalous"),
+        ("recommended", "failed, the loss became infinite"),
+        ("recommended", "Smoothed, the criterion is highest at angle 358°: 0.590."),
+        ("recommended", "so it was repeated once beyond it. The best noise lies at the very end of what can be set"),
+        ("recommended", "All 24 settings as numbers"),
+        ("perhaps-no-anomaly", "There may be none at all"),
+        ("ensemble", "soft dark patches covering 3.1 % of the image, and 2 others"),
+        ("ensemble", "one of those that vote comes out best in 83 % of the draws"),
+        ("ensemble", "33 % images turned by 358° rotation angle 358°"),
+        ("ensemble", "12 % redrawing your normal images autoencoder –"),
+        ("ensemble", "mean of the candidates that vote: cutdiff, rotation, autoencoder"),
+        ("random-strength", "no single strength was chosen"),
         ("cross-fitted", "5 models take turns (cross-fitting)"),
         ("cross-fitted", "several models vote"),
         ("nothing-flagged", "Not one of these is flagged"),
@@ -234,13 +196,15 @@ def test_the_finding_comes_first() -> None:
         ("fdr", "False discovery rate"),
         ("fdr", "There is no fixed threshold here"),
         ("fallen-back", "5 % was asked for"),
-        ("no-starts", "Nothing was tuned in this run"),
-        ("recommended", "No label was read"),
+        ("no-landscape", "Nothing was tuned in this run"),
+        ("no-landscape", "feint evaluate RUN LABELS"),
+        ("recommended", "No label was read for it"),
         ("recommended", "feint tune normal pool --out runs/demo --seed 0"),
     ],
 )
 def test_each_kind_of_run_is_put_in_words(name: str, said: str) -> None:
-    assert said in Page(page_of(RUNS[name])).words
+    shown = BARE if RUNS[name].choice.augmentation == "none" else None
+    assert said in Page(page_of(RUNS[name], shown)).words
 
 
 def test_what_does_not_apply_to_an_fdr_is_not_said() -> None:
@@ -260,13 +224,25 @@ def test_an_empty_gallery_still_makes_a_page() -> None:
 
 
 def test_long_tables_show_the_best_the_chosen_and_none() -> None:
-    rows = candidates(60)
-    late = [each.model_copy(update={"chosen": each.id == "c40"}) for each in rows]
+    late = [each.model_copy(update={"chosen": each.name == "cutout-40"}) for each in candidates(51)]
     html = page_of(run(candidates=late))
     shown = html[html.index('<section id="candidates">') : html.index('<details class="more"><summary>43 more')]
     ranks = re.findall(r'<td class="num">(\d+)</td>', shown)
-    assert ranks == [str(i) for i in [*range(1, 16), 36, 42]]
+    assert ranks == [str(i) for i in [*range(1, 16), 48, 59]]
     assert shown.count(">chosen</span>") == 1
+
+
+def test_each_voter_that_makes_pseudo_anomalies_has_its_pictures() -> None:
+    pair = (picture(1), picture(2))
+    groups = [
+        PseudoGroup(share(name, weight=weight), [pair] * n)
+        for name, weight, n in (("cutdiff", 0.6, 2), ("noise", 0.4, 3))
+    ]
+    html = page_of(ensemble(), Gallery(anomalous=[], normal=[], pseudo=groups, suspicious=[]))
+    first, second = html.index("<h3>Soft dark patches"), html.index("<h3>Noisy images")
+    assert html[first:second].count("<figcaption>pseudo-anomaly") == 2
+    assert html[second:].count("<figcaption>pseudo-anomaly") == 3
+    assert "weight 60" in html[first:second]
 
 
 def test_maps_share_one_scale() -> None:
@@ -291,7 +267,7 @@ def test_a_full_page_stays_below_three_megabytes(size: tuple[int, ...]) -> None:
     shown = Gallery(
         anomalous=[picture(i, size=size) for i in range(24)],
         normal=[picture(30 + i, size=size) for i in range(12)],
-        pseudo=pairs,
+        pseudo=[PseudoGroup(share(), pairs)],
         suspicious=[picture(80 + i, size=size) for i in range(12)],
     )
-    assert len(page_of(run(candidates=candidates(60)), shown).encode()) < 3_000_000
+    assert len(page_of(run(candidates=candidates(51)), shown).encode()) < 3_000_000

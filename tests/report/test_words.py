@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from feint.augmentations import AUGMENTATIONS, NUISANCES
+from feint.records.run import CandidateRecord
 from feint.report import words
 from feint.report.words import NBSP
 
@@ -30,11 +32,40 @@ from feint.report.words import NBSP
         ("cutpaste", {}, "pasted pieces"),
         ("rotation", {}, "turned images"),
         ("none", {}, "nothing: the network is untrained"),
+        ("noise", {"std": (0.12, 0.12)}, "noisy images (noise 12 %)"),
+        ("blur", {"sigma": (1.2, 1.2)}, "blurred images (width 1.2 px)"),
+        ("geom", {}, "mirrored, moved and turned images"),
         ("salt_pepper", {"grain_size": (1.0, 2.0)}, "salt pepper (grain size 1 to 2)"),
     ],
 )
 def test_augmentations_in_words(name: str, magnitudes: dict[str, tuple[float, float]], said: str) -> None:
     assert words.augmentation(name, magnitudes).replace(NBSP, " ") == said
+
+
+@pytest.mark.parametrize("augmentation", [*AUGMENTATIONS.values(), *NUISANCES.values()], ids=lambda each: each.name)
+def test_every_augmentation_and_magnitude_has_a_plain_name(augmentation: type) -> None:
+    assert augmentation.name in words.KINDS
+    assert {each.name for each in augmentation.magnitudes} <= words.UNITS.keys()
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS.values(), ids=lambda each: each.name)
+def test_the_period_of_an_angle_is_known(augmentation: type) -> None:
+    periods = [each.high - each.low for each in augmentation.magnitudes if each.scale == "periodic"]
+    assert periods == [words.PERIODS[each] for each in words.PERIODS if each == augmentation.name]
+
+
+def test_every_kind_of_candidate_has_words() -> None:
+    kinds = set(CandidateRecord.model_fields["kind"].annotation.__args__)
+    assert kinds == words.ORIGINS.keys()
+    said = {kind: words.candidate(kind, "noise", {}, members=2) for kind in kinds - {"random"}}
+    assert len(set(said.values())) == len(said)
+    assert not set(said) & (set(said.values()) - {"autoencoder"})
+
+
+def test_only_a_turn_of_one_value_is_brought_back() -> None:
+    assert words.within_turn("cutdiff", {"angle": (200.0, 200.0)}) == {"angle": (20.0, 20.0)}
+    assert words.within_turn("cutdiff", {"angle": (0.0, 180.0)}) == {"angle": (0.0, 180.0)}
+    assert words.within_turn("cp-scar", {"angle": (-45.0, -45.0)}) == {"angle": (-45.0, -45.0)}
 
 
 @pytest.mark.parametrize(
