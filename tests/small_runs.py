@@ -14,31 +14,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from feint.augmentations import AUGMENTATIONS
 from feint.cli import main
-from feint.runs.settings import BUDGETS, Budget, Round
+from feint.runs.settings import BUDGETS, Budget
 
 SIDE = 32
 BUDGET = Budget(
-    screening=Round(px=16, width=8, steps=4),
-    kept=1,
-    warm_start=2,
-    updates=3,
-    rounds=(Round(px=SIDE, width=8, steps=5),),
-    finalists=0,
-    final_steps=6,
-)
-STARTS = (
-    {"area": 0.03, "aspect": 0.6, "angle": 45.0, "amplitude": 0.8},
-    {"area": 0.03, "aspect": 0.6, "angle": 45.0, "amplitude": -0.8},
+    sizes=(SIDE,), families=("cutdiff",), width=8, landscape_steps=4, points=4, steps=5, final_steps=6
 )
 AUGMENTATION = "cutdiff"
 
 
 def make_small() -> None:
-    """Make the quick budget tiny and give its augmentation two starts, in this process."""
+    """Make the quick budget tiny, in this process."""
     BUDGETS["quick"] = BUDGET
-    AUGMENTATIONS[AUGMENTATION].starts = STARTS
 
 
 def picture(seed: int, *, defect: bool = False, side: int = SIDE) -> np.ndarray:

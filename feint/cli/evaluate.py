@@ -26,6 +26,9 @@ def evaluate(
             metavar="LABELS", help="A CSV path,label (0 normal, 1 anomalous), or a test folder in the MVTec layout."
         ),
     ],
+    all_candidates: Annotated[
+        bool, typer.Option("--all-candidates", help="Judge every candidate that was weighed, not only the chosen one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
     """Read LABELS, print how well RUN did with 95 % bootstrap intervals, and store it in RUN."""
@@ -33,14 +36,21 @@ def evaluate(
     from feint.runs.run import Run
 
     with TerminalMonitor() as monitor:
-        record = evaluate_run(Run(run), labels, monitor=monitor)
+        record = evaluate_run(Run(run), labels, all_candidates=all_candidates, monitor=monitor)
     if as_json:
         print(flat_json(record))  # noqa: T201
         return
+    for each in record.candidates:
+        numbers = f"{_number(each.criterion)}  {_number(each.auroc)}"
+        print(f"{each.name:>26}  {numbers}{'  chosen' if each.chosen else ''}")  # noqa: T201
     print(f"{record.normal:,} normal and {record.anomalous:,} anomalous images by {record.labels}")  # noqa: T201
     for name, words in SHOWN.items():
         estimate = getattr(record, name)
         print(f"{words:>26}  {estimate.value:.3f}   95 % interval {estimate.low:.3f} to {estimate.high:.3f}")  # noqa: T201
+
+
+def _number(value: float | None) -> str:
+    return "  -  " if value is None else f"{value:.3f}"
 
 
 def flat_json(record: object) -> str:
@@ -55,4 +65,6 @@ def flat_json(record: object) -> str:
         estimate = getattr(record, name)
         flat[name] = estimate.value
         flat[f"{name}_interval"] = [estimate.low, estimate.high]
+    if record.candidates:
+        flat["candidates"] = [each.model_dump() for each in record.candidates]
     return json.dumps(flat | {"label_reads": record.label_reads}, indent=2)

@@ -42,7 +42,7 @@ def tune(
         float | None, typer.Option(help="Instead: largest share of normal images among the flagged.", metavar="Q")
     ] = None,
     augmentations: Annotated[
-        str | None, typer.Option(help="Those to try: cutdiff,rotation,cutout,cutpaste (default: all).", metavar="A,B")
+        str | None, typer.Option(help="Those to search, e.g. cutdiff,rotation (default: the budget's).", metavar="A,B")
     ] = None,
     nuisance: Annotated[
         str | None,

@@ -62,6 +62,15 @@ class Magnitude:
             return torch.where(t < 0.5, self.low + (1 - self.low) * 2 * t, 1 + (self.high - 1) * (2 * t - 1))
         return self.low + (self.high - self.low) * t
 
+    def share(self, value: Tensor) -> Tensor:
+        """Return the share t of the range at which a magnitude `value` (any shape) lies: the inverse of `at`."""
+        if self.scale == "log":
+            return torch.log(value / self.low) / math.log(self.high / self.low)
+        if self._bends:
+            below, above = (value - self.low) / (1 - self.low) / 2, 0.5 + (value - 1) / (self.high - 1) / 2
+            return torch.where(value < 1, below, above)
+        return (value - self.low) / (self.high - self.low)
+
     @property
     def _bends(self) -> bool:
         return self.scale == "ratio" and self.low < 1 < self.high
@@ -151,9 +160,18 @@ class PseudoAnomalies(ABC):
         """How many outcomes an image can have, the identity among them; None: not finitely many."""
         return None
 
+    @property
+    def kinds(self) -> int:
+        """How many kinds there are that a detector may tell from each other."""
+        return 1
+
     @abstractmethod
     def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return a pseudo-anomaly for each image, (n, c, h, w)."""
+
+    def made(self, images: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return a pseudo-anomaly for each image, (n, c, h, w), and its kind (n,), integers from 0."""
+        return self(images, generator=generator), torch.zeros(len(images), dtype=torch.long)
 
     def outcome(self, images: Tensor, which: Tensor) -> Tensor:
         """Return outcome `which` (n,) of each image (n, c, h, w); raises SettingError where `outcomes` is None."""
@@ -191,19 +209,21 @@ class Policy(PseudoAnomalies):
 
     def draw(self, images: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return noise (n, k) and magnitudes (n, m) for images (n, c, h, w), whose shape alone counts."""
-        n = len(images)
         noise = self.augmentation.draw(images, generator=generator)
-        share = torch.rand(n, len(self.low), generator=generator)
+        return noise, self.at(torch.rand(len(images), len(self.low), generator=generator))
+
+    def at(self, share: Tensor) -> Tensor:
+        """Return the magnitudes (n, m) at the shares (n, m) in [0, 1] of their ranges: uniform shares sample them."""
         scales = self.scales or tuple(each.scale for each in self.augmentation.magnitudes)
         columns = [
             Magnitude(name=each.name, unit=each.unit, low=low, high=high, scale=scale).at(share[:, i])
             if high > low
-            else torch.full((n,), low)
+            else torch.full((len(share),), low)
             for i, (each, low, high, scale) in enumerate(
                 zip(self.augmentation.magnitudes, self.low, self.high, scales, strict=True)
             )
         ]
-        return noise, torch.stack(columns, dim=1) if columns else torch.zeros(n, 0)
+        return torch.stack(columns, dim=1) if columns else torch.zeros(len(share), 0)
 
     def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return a pseudo-anomaly of each image, (n, c, h, w)."""
@@ -213,6 +233,37 @@ class Policy(PseudoAnomalies):
     def outcome(self, images: Tensor, which: Tensor) -> Tensor:
         """Return outcome `which` (n,) of each image (n, c, h, w)."""
         return self.augmentation.outcome(images, which)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Mixture(PseudoAnomalies):
+    """Several kinds of pseudo-anomalies: each image gets one of them, drawn at random, all equally likely."""
+
+    policies: tuple[Policy, ...]
+
+    def __post_init__(self) -> None:
+        if not self.policies:
+            raise SettingError("a mixture needs at least one policy.")
+
+    @property
+    def kinds(self) -> int:
+        """How many policies there are."""
+        return len(self.policies)
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Return a pseudo-anomaly for each image, (n, c, h, w)."""
+        return self.made(images, generator=generator)[0]
+
+    def made(self, images: Tensor, *, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return a pseudo-anomaly for each image, (n, c, h, w), and the number of its policy (n,)."""
+        kind = torch.randint(self.kinds, (len(images),), generator=generator)
+        pseudo = torch.empty_like(images)
+        for k, policy in enumerate(self.policies):
+            chosen = kind == k
+            if bool(chosen.any()):
+                pseudo[chosen] = policy(images[chosen], generator=generator)
+        return pseudo, kind
 
 
 @final

@@ -1,6 +1,6 @@
 """The catalogue of detectors: one file each; the next one is a file and a line here."""
 
-from feint.core.detector import Detector, Scorer
+from feint.core.detector import Detector, PoolDetector, Scorer
 from feint.detectors.adapters.anomalib import Anomalib
 from feint.detectors.adapters.pyod import PyOD
 from feint.detectors.autoencoder import AE, DAE
@@ -10,6 +10,8 @@ from feint.detectors.features import FeatureGaussian, FeatureKNN
 from feint.detectors.neighbours import PixelKNN
 from feint.detectors.patches import PatchKNN
 from feint.detectors.predictor import AP
+from feint.detectors.probe import PoolProbe
+from feint.detectors.unlabelled import PoolClassifier
 
 DETECTORS: dict[str, type[Detector[Scorer]]] = {
     "ae": AE,
@@ -26,11 +28,18 @@ DETECTORS: dict[str, type[Detector[Scorer]]] = {
     "pyod": PyOD,
 }
 
+POOL_DETECTORS: dict[str, type[PoolDetector[Scorer]]] = {
+    "pool-classifier": PoolClassifier,
+    "pool-probe": PoolProbe,
+}
+"""They learn from normal and unlabelled images."""
+
 __all__ = [
     "AE",
     "AP",
     "DAE",
     "DETECTORS",
+    "POOL_DETECTORS",
     "Anomalib",
     "DeepSAD",
     "DeepSVDD",
@@ -39,5 +48,7 @@ __all__ = [
     "FeatureKNN",
     "PatchKNN",
     "PixelKNN",
+    "PoolClassifier",
+    "PoolProbe",
     "PyOD",
 ]

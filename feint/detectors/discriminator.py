@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import cross_entropy
 
 from feint.core.augmentation import Policy, PseudoAnomalies
 from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, finite, thinned
@@ -28,18 +28,25 @@ MOST_FITTED = 4000
 class DiscriminatorScorer(Scorer):
     """Four scores from one encoder; `score` says which one `forward` returns.
 
-    logit: the head's logit of "pseudo-anomaly". gaussian: density of the last embedding. pooled: density of
-    mean, maximum and spread of the maps of all stages. position: the largest distance over the positions of the
-    second stage's map. The anomaly map is that of the positions, whichever score is chosen.
+    logit: the head's logit of "pseudo-anomaly", of whichever of the `kinds`. gaussian: density of the last embedding.
+    pooled: density of mean, maximum and spread of the maps of all stages. position: the largest distance over the
+    positions of the second stage's map. The anomaly map is that of the positions, whichever score is chosen.
     """
 
     def __init__(
-        self, channels: int, size: tuple[int, int], *, width: int, depth: int, score: ScoreName = "pooled"
+        self,
+        channels: int,
+        size: tuple[int, int],
+        *,
+        width: int,
+        depth: int,
+        kinds: int = 1,
+        score: ScoreName = "pooled",
     ) -> None:
         super().__init__(channels, size)
         self.width, self.depth = width, depth
         self.score: ScoreName = score
-        self.classifier = Classifier(channels, width=width, depth=depth)
+        self.classifier = Classifier(channels, width=width, depth=depth, kinds=kinds)
         with torch.no_grad():
             maps = self.classifier.encoder.maps(torch.zeros(1, channels, *size))
         stage = maps[POSITION_STAGE].shape
@@ -53,7 +60,7 @@ class DiscriminatorScorer(Scorer):
         maps = self.classifier.encoder.maps(images)
         embedding = maps[-1].mean((2, 3))
         return {
-            "logit": self.classifier.head(embedding)[:, 0],
+            "logit": self.classifier.logit(embedding),
             "gaussian": self.gaussian(embedding),
             "pooled": self.pooled(pooled(maps)),
             "position": self.position(maps[POSITION_STAGE]).flatten(1).amax(1),
@@ -91,10 +98,12 @@ class Discriminator(Detector[DiscriminatorScorer]):
 
         L(theta, a) = - sum_x log(1 - f(x)) - sum_x log f(phi(x; a))
 
-    Without a policy nothing is trained: the same scores on the untrained encoder, which every table calls `none`.
+    With several kinds of pseudo-anomalies (`Mixture`) each is a class of its own, which the encoder must tell from the
+    others too: cross-entropy over the normal class and the kinds. Without a policy nothing is trained: the same scores
+    on the untrained encoder, which every table calls `none`.
 
     Args:
-        width, depth: of the encoder.
+        width, depth: of the encoder. kinds: of pseudo-anomalies, in an empty scorer; a fit takes them from its policy.
         steps: optimiser steps; batch: normal images a step (as many pseudo-anomalies are added).
         epochs: if given, the steps are epochs * ceil(n / batch) instead.
         rate: peak learning rate of AdamW under a one-cycle schedule; weight_decay likewise.
@@ -113,6 +122,7 @@ class Discriminator(Detector[DiscriminatorScorer]):
 
     width: int = 16
     depth: int = 4
+    kinds: int = 1
     steps: int = 600
     epochs: int | None = None
     batch: int = 32
@@ -126,25 +136,29 @@ class Discriminator(Detector[DiscriminatorScorer]):
         allowed = {
             "width": self.width >= GROUPS and self.width % GROUPS == 0,
             "depth": self.depth > POSITION_STAGE,
+            "kinds": self.kinds >= 1,
             "steps": self.steps >= 0,
             "epochs": self.epochs is None or self.epochs >= 0,
             "batch": self.batch >= 1,
             "score": self.score in SCORES,
         }
         rules = (
-            f"width is a multiple of {GROUPS}, depth at least {POSITION_STAGE + 1}, steps and epochs at least 0, "
-            f"batch at least 1, score one of {', '.join(SCORES)}"
+            f"width is a multiple of {GROUPS}, depth at least {POSITION_STAGE + 1}, kinds at least 1, steps and "
+            f"epochs at least 0, batch at least 1, score one of {', '.join(SCORES)}"
         )
         check_settings(self, allowed, rules)
 
     def scorer(self, channels: int, size: tuple[int, int]) -> DiscriminatorScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""
-        return DiscriminatorScorer(channels, size, width=self.width, depth=self.depth, score=self.score)
+        return DiscriminatorScorer(
+            channels, size, width=self.width, depth=self.depth, kinds=self.kinds, score=self.score
+        )
 
     def _fit(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> DiscriminatorScorer:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_of(seed, "weights"))
-            scorer = self.scorer(normals.shape[1], (normals.shape[2], normals.shape[3]))
+            recipe = self if policy is None else replace(self, kinds=policy.kinds)
+            scorer = recipe.scorer(normals.shape[1], (normals.shape[2], normals.shape[3]))
         scorer.to(self.device)
         if policy is not None:
             self._train(scorer, normals, policy, seed, log)
@@ -159,14 +173,16 @@ class Discriminator(Detector[DiscriminatorScorer]):
         optimiser = torch.optim.AdamW(scorer.classifier.parameters(), lr=self.rate, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.rate, total_steps=max(steps, 2))
         order, chance = stream(seed, "order"), stream(seed, "augment")
-        target = torch.cat([torch.zeros(self.batch), torch.ones(self.batch)]).to(self.device)
+        clean = torch.zeros(self.batch, dtype=torch.long)
         for step in range(steps):
             chosen = torch.randint(len(normals), (self.batch,), generator=order)
             images = as_unit(normals[chosen])
             for nuisance in self.nuisances:
                 images = nuisance(images, generator=chance)
-            both = torch.cat([images, policy(images, generator=chance)]).to(self.device)
-            loss = binary_cross_entropy_with_logits(scorer.classifier(both)[1], target)
+            pseudo, kind = policy.made(images, generator=chance)
+            both, target = torch.cat([images, pseudo]).to(self.device), torch.cat([clean, 1 + kind]).to(self.device)
+            logits = scorer.classifier.head(scorer.classifier.encoder(both))
+            loss = cross_entropy(torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1), target)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()

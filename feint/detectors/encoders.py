@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from feint.core.augmentation import PseudoAnomalies
-from feint.core.detector import Detector, Log, S_co, as_unit
+from feint.core.detector import Detector, Log, S_co, as_unit, no_log
 from feint.core.errors import SettingError
 from feint.detectors.discriminator import Discriminator
 from feint.networks.conv import ConvEncoder
@@ -63,6 +63,21 @@ class EncoderDetector(Detector[S_co], ABC):
             raise SettingError(f"{owner}.weights belong to an encoder timm:NAME: got {self.encoder!r}.")
         Discriminator(width=self.width, depth=self.depth, steps=self.steps)
         object.__setattr__(self, "pseudo_anomalies", "required" if self.encoder == "trained" else "refused")
+
+    def scorer(self, channels: int, size: tuple[int, int]) -> S_co:
+        """Return an empty scorer of this recipe, into which a saved state can be loaded."""
+        blank = torch.zeros(1, channels, *size, dtype=torch.uint8)
+        network = untrained(channels, width=self.width, depth=self.depth, seed=0)
+        encoder = (
+            Encoder(network, channels=channels, size=self.encoder_size)
+            if self.encoder == "trained"
+            else self._encoder(blank, None, 0, no_log)
+        )
+        return self._around(encoder, channels, size)
+
+    def _around(self, encoder: Encoder, channels: int, size: tuple[int, int]) -> S_co:  # noqa: ARG002
+        """Return an empty scorer around `encoder`; raises SettingError where scorers cannot be saved."""
+        raise SettingError(f"the scorers of {type(self).__name__} cannot be saved.")
 
     def _encoder(self, normals: Tensor, policy: PseudoAnomalies | None, seed: int, log: Log) -> Encoder:
         """Return the encoder, trained on `normals` (n, c, h, w), uint8, where it is trained here."""

@@ -88,6 +88,10 @@ class FeatureKNN(EncoderDetector[FeatureScorer]):
         encoder = self._encoder(normals, policy, seed, log)
         return fitted_scorer(normals, encoder, Bank(pooled_features(encoder, normals), k=self.k))
 
+    def _around(self, encoder: Encoder, channels: int, size: tuple[int, int]) -> FeatureScorer:
+        bank = Bank(torch.zeros(1, feature_size(encoder, channels, size)), k=self.k)
+        return FeatureScorer(channels, size, encoder=encoder, distance=bank).eval()
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,10 @@ class FeatureGaussian(EncoderDetector[FeatureScorer]):
         density.fit(features)
         return fitted_scorer(normals, encoder, density)
 
+    def _around(self, encoder: Encoder, channels: int, size: tuple[int, int]) -> FeatureScorer:
+        density = GaussianDensity(feature_size(encoder, channels, size))
+        return FeatureScorer(channels, size, encoder=encoder, distance=density).eval()
+
 
 def fitted_scorer(normals: Tensor, encoder: Encoder, distance: nn.Module, *, pool: Pool = pooled) -> FeatureScorer:
     """Return a scorer with this `distance`, already fitted, and maps fitted on normal images (n, c, h, w), uint8."""
@@ -116,6 +124,12 @@ def fitted_scorer(normals: Tensor, encoder: Encoder, distance: nn.Module, *, poo
     scorer = FeatureScorer(normals.shape[1], size, encoder=encoder, distance=distance, pool=pool)
     scorer.fit_maps(normals)
     return scorer.eval()
+
+
+@torch.no_grad()
+def feature_size(encoder: Encoder, channels: int, size: tuple[int, int]) -> int:
+    """Return d, how many pooled features `encoder` gives of an image."""
+    return pooled(encoder.maps(torch.zeros(1, channels, *size))).shape[1]
 
 
 @torch.no_grad()

@@ -98,6 +98,11 @@ class PatchKNN(EncoderDetector[PatchScorer]):
         size = (normals.shape[2], normals.shape[3])
         return PatchScorer(normals.shape[1], size, encoder=encoder, bank=bank, reweight=self.reweight).eval()
 
+    @torch.no_grad()
+    def _around(self, encoder: Encoder, channels: int, size: tuple[int, int]) -> PatchScorer:
+        bank = Bank(patch_features(encoder, torch.zeros(1, channels, *size))[0, 0, :1])
+        return PatchScorer(channels, size, encoder=encoder, bank=bank, reweight=self.reweight).eval()
+
 
 def patch_features(encoder: Encoder, images: Tensor) -> Tensor:
     """Return patch features (n, h', w', d) of images (n, c, h, w) in [0, 1]."""

@@ -56,17 +56,25 @@ class ConvEncoder(nn.Module):
 
 @final
 class Classifier(nn.Module):
-    """An encoder with a two-layer head whose logit says "pseudo-anomaly"."""
+    """An encoder with a two-layer head: a logit for each kind of pseudo-anomaly, that of a normal image being 0.
 
-    def __init__(self, channels: int, *, width: int = 16, depth: int = 4) -> None:
+    The logit of "pseudo-anomaly", of whatever kind, is the logarithm of the sum of their exponentials.
+    """
+
+    def __init__(self, channels: int, *, width: int = 16, depth: int = 4, kinds: int = 1) -> None:
         super().__init__()
         self.encoder = ConvEncoder(channels, width=width, depth=depth)
-        self.head = nn.Sequential(nn.Linear(self.encoder.embedding_size, 64), nn.ReLU(), nn.Linear(64, 1))
+        self.head = nn.Sequential(nn.Linear(self.encoder.embedding_size, 64), nn.ReLU(), nn.Linear(64, kinds))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return embeddings (n, d) and logits (n,) for images (n, c, h, w) in [0, 1]."""
         embeddings = self.encoder(images)
-        return embeddings, self.head(embeddings)[:, 0]
+        return embeddings, self.logit(embeddings)
+
+    def logit(self, embeddings: Tensor) -> Tensor:
+        """Return the logits (n,) of embeddings (n, d)."""
+        logits: Tensor = self.head(embeddings).logsumexp(1)
+        return logits
 
 
 def multiplications(channels: int, size: tuple[int, int], *, width: int, depth: int = 4) -> float:

@@ -7,6 +7,23 @@ from pydantic import Field
 from feint.records.run import Estimate, Record
 
 
+class CandidateAuroc(Record):
+    """What a candidate's criterion promised, and what labels say."""
+
+    name: str
+    criterion: float | None = Field(description="two-sample AUROC, without labels; None where the candidate failed")
+    auroc: float | None
+    chosen: bool
+
+
+class LandscapeAuroc(Record):
+    """The AUROC at each of the points of a landscape, in the order of its record."""
+
+    augmentation: str
+    size: tuple[int, int]
+    auroc: list[float]
+
+
 class EvaluationRecord(Record):
     """How well a run did against labels, each number with its 95 % stratified bootstrap interval."""
 
@@ -19,3 +36,7 @@ class EvaluationRecord(Record):
     false_alarm_rate: Estimate = Field(description="share of the normal images flagged")
     detection_rate: Estimate = Field(description="share of the anomalous images flagged")
     label_reads: int = Field(description="how often labels of this run have been opened, this time included")
+    candidates: list[CandidateAuroc] = Field(
+        default=[], description="every candidate on the labelled images that were among the unlabelled ones"
+    )
+    landscapes: list[LandscapeAuroc] = Field(default=[])

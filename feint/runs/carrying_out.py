@@ -47,7 +47,7 @@ class Crew:
             raise first
 
     def scores(self, job: FinalJob, rows: np.ndarray) -> np.ndarray:
-        """Return a finished committee's scores of chosen normal images."""
+        """Return scores (1 + folds, n) of chosen normal images by finished voters: see `judge_rows`."""
         return self.backend.submit(judge_rows, job, self.space.jobs, rows=rows).result()
 
     def maps(self, job: FinalJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:

@@ -8,240 +8,268 @@ from typing import Literal
 import numpy as np
 
 from feint.core.errors import CollapseError
-from feint.detectors.discriminator import SCORES, ScoreName
+from feint.detectors.committee import Unit
 from feint.metrics.guards import guard_scores
-from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess, two_sample_auroc
-from feint.records.run import CandidateRecord, ChoiceRecord, Estimate
-from feint.runs.jobs import Making, Trained, TrainingJob
+from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
+from feint.records.run import CandidateRecord, ChoiceRecord, Estimate, LandscapeRecord, ShareRecord, WarningRecord
+from feint.runs.candidates import DEFAULT, Candidate
+from feint.stats.bulk_shift import bulk_shift
+from feint.stats.mixture import mixture_proportion
 from feint.stats.paired_bootstrap import Comparison, compare
 from feint.stats.resampling import Interval
+from feint.stats.unlabelled_auroc import unlabelled_auroc
+from feint.tuning.selection import Selection, select
 
-DRAWS = 1000
-COMMITTEE = 3
-SMALLEST_SPREAD = 1e-6
-ORIGINS: dict[str, Literal["none", "tuned", "start", "dynamic"]] = {
-    "none": "none",
-    "-tuned": "tuned",
-    "-start": "start",
-    "-random": "dynamic",
-}
-DEFAULT_SCORE: ScoreName = "pooled"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One candidate: a training and one of its scores, with scores per rotation of held-out and unlabelled images."""
-
-    name: str
-    jobs: tuple[TrainingJob, ...]
-    score: ScoreName
-    held_out: tuple[np.ndarray, ...]
-    unlabelled: tuple[np.ndarray, ...]
-
-    @property
-    def id(self) -> str:
-        level = self.jobs[0].id.split("-", 2)[2].removeprefix(f"{self.name}-")
-        return f"{self.name}/{self.score}/{level}"
-
-    @property
-    def making(self) -> Making:
-        """How the pseudo-anomalies were made, in the first rotation."""
-        return self.jobs[0].making
-
-    def unit(self, rotation: int) -> tuple[float, float]:
-        """Return the median and the quartile distance of its scores on selection normals."""
-        low, middle, high = np.quantile(self.held_out[rotation], [0.25, 0.5, 0.75])
-        return float(middle), max(float(high - low), SMALLEST_SPREAD)
-
-    def two_sample_auroc(self, rotation: int) -> float:
-        """Return the criterion in one rotation; 0.5 where the scores are unsound."""
-        if _unsound(self):
-            return 0.5
-        return two_sample_auroc(self.unlabelled[rotation], self.held_out[rotation])
+ENSEMBLE = "ensemble"
+SHIFTED = 0.01
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows, how they compare, and which are chosen: the best overall, and the committee of each rotation."""
+    """The sound candidates, how they compare, and who votes: overall, and in each rotation.
 
-    rows: list[Row]
+    The last row of `comparison` is the ensemble of the voters, where there are several.
+    """
+
+    candidates: list[Candidate]
     failed: dict[str, str]
+    selection: Selection
     comparison: Comparison
-    best: int
-    per_rotation: list[list[Row]]
+    per_rotation: list[list[Candidate]]
 
     @property
-    def row(self) -> Row:
-        return self.rows[self.best]
+    def voters(self) -> list[Candidate]:
+        """Who votes, best first."""
+        return [self.candidates[c] for c in self.selection.voters]
+
+    @property
+    def row(self) -> int:
+        """The chosen row of `comparison`."""
+        return len(self.candidates) if len(self.selection.voters) > 1 else self.selection.voters[0]
+
+    @property
+    def name(self) -> str:
+        """The name of what is chosen."""
+        return ENSEMBLE if len(self.selection.voters) > 1 else self.voters[0].name
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each row of `comparison`."""
+        return [each.name for each in self.candidates] + [ENSEMBLE] * (len(self.selection.voters) > 1)
+
+    def index(self, name: str) -> int | None:
+        """Return the row of the candidate called `name`; None where it failed."""
+        return next((c for c, each in enumerate(self.candidates) if each.name == name), None)
 
 
-def choose(rows: list[Row], *, seed: int) -> Choice:
-    """Return the choice by the two-sample AUROC; rows whose scores are constant or not finite are left out.
-
-    The best row with the pooled score is chosen, together with at most two more that cannot be told apart from it
-    (they vote: `Committee`), unless the best row of all is better beyond doubt (its paired 95 %
-    interval excludes 0): where anomalies are rare the criterion is noisy, and the fewer rows compete, the less luck
-    decides. Measured in `benchmarks/selection.py`.
+def choose(candidates: list[Candidate], *, seed: int) -> Choice:
+    """Return the choice by the two-sample AUROC; candidates whose scores are constant or not finite are left out.
 
     Each rotation of cross-fitting chooses for itself, since its calibration normals take part in the choices of the
-    others; the overall choice, by the mean, is what the report shows.
+    others; the choice of the first is what the report shows.
     """
-    failed = {row.id: found for row in rows if (found := _unsound(row))}
-    sound = [row for row in rows if row.id not in failed]
+    failed = {each.name: found for each in candidates if (found := _unsound(each))}
+    sound = [each for each in candidates if each.name not in failed]
     if not sound:
+        first = candidates[0].name
         raise CollapseError(
-            f"no candidate gave scores that can rank images, e.g. {rows[0].id}: {failed[rows[0].id]} "
+            f"no candidate gave scores that can rank images, e.g. {first}: {failed[first]} "
             "Are the images all but identical?"
         )
-    comparisons = [
-        compare(
-            np.stack([row.held_out[r] for row in sound]),
-            np.stack([row.unlabelled[r] for row in sound]),
-            criterion=TWO_SAMPLE_AUROC,
-            seed=seed + r,
-            draws=DRAWS,
-        )
-        for r in range(len(sound[0].jobs))
-    ]
-    joint = Comparison(
-        values=np.mean([each.values for each in comparisons], axis=0),
-        draws=np.mean([each.draws for each in comparisons], axis=0),
+    default = next((c for c, each in enumerate(sound) if each.name.startswith(DEFAULT)), 0)
+    rotations = range(len(sound[0].held_out))
+    selections = [select(*stacked(sound, r), default=default, seed=seed + r) for r in rotations]
+    return Choice(
+        candidates=sound,
+        failed=failed,
+        selection=selections[0],
+        comparison=_with_ensemble(sound, selections[0].voters, seed=seed),
+        per_rotation=[[sound[c] for c in each.voters] for each in selections],
     )
-    committees = [_committee(sound, each, _best(sound, each)) for each in comparisons]
-    return Choice(sound, failed, joint, _best(sound, joint), committees)
 
 
-def _best(rows: list[Row], comparison: Comparison) -> int:
-    """Return the index of the row to choose."""
-    usual = [c for c, row in enumerate(rows) if row.score == DEFAULT_SCORE]
-    if not usual:
-        return comparison.best
-    best = max(usual, key=lambda c: comparison.values[c])
-    return comparison.best if comparison.gap(comparison.best, best).low > 0 else best
+def stacked(candidates: list[Candidate], rotation: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of held-out (C, m) and of unlabelled images (C, n) in one rotation."""
+    return (
+        np.stack([each.held_out[rotation] for each in candidates]),
+        np.stack([each.unlabelled[rotation] for each in candidates]),
+    )
 
 
-def _committee(rows: list[Row], comparison: Comparison, best: int) -> list[Row]:
-    """Return the best row, and the next ones with its score and size that cannot be told apart from it."""
-    like = rows[best]
-    order = sorted(range(len(rows)), key=lambda c: (c != best, -comparison.values[c]))
-    tied = [
-        rows[c]
-        for c in order
-        if rows[c].score == like.score
-        and rows[c].jobs[0].normal == like.jobs[0].normal
-        and rows[c].jobs[0].detector.width == like.jobs[0].detector.width
-        and (c == best or comparison.gap(best, c).low <= 0)
-    ]
-    return tied[:COMMITTEE]
+def vote(scores: list[np.ndarray], units: list[Unit]) -> np.ndarray:
+    """Return what a `Committee` of members with these scores and units says."""
+    voted: np.ndarray = np.mean(
+        [np.arcsinh((each - centre) / spread) for each, (centre, spread) in zip(scores, units, strict=True)], axis=0
+    )
+    return voted
 
 
-def _unsound(row: Row) -> str:
-    for scores in (*row.held_out, *row.unlabelled):
+def _with_ensemble(candidates: list[Candidate], voters: tuple[int, ...], *, seed: int) -> Comparison:
+    """Return the comparison of all candidates, and of the ensemble of the voters where there are several.
+
+    Values and draws are means over the rotations.
+    """
+    found = []
+    for r in range(len(candidates[0].held_out)):
+        held_out, unlabelled = stacked(candidates, r)
+        if len(voters) > 1:
+            units = [candidates[c].unit(r) for c in voters]
+            held_out = np.vstack([held_out, vote([held_out[c] for c in voters], units)])
+            unlabelled = np.vstack([unlabelled, vote([unlabelled[c] for c in voters], units)])
+        found.append(compare(held_out, unlabelled, criterion=TWO_SAMPLE_AUROC, seed=seed + r))
+    return Comparison(
+        values=np.mean([each.values for each in found], axis=0), draws=np.mean([each.draws for each in found], axis=0)
+    )
+
+
+def _unsound(candidate: Candidate) -> str:
+    for scores in (*candidate.held_out, *candidate.unlabelled):
         for finding in guard_scores(scores):
             return finding.sentence
     return ""
 
 
-def candidate_records(
-    choice: Choice, failed: dict[str, str], sizes: dict[str, tuple[int, int]]
-) -> list[CandidateRecord]:
-    """Return the table of candidates, best first; `failed` are makings that were never trained, with the reason."""
-    order = np.argsort(-choice.comparison.values, kind="stable")
-    found = [_record(choice, int(c), sizes) for c in order]
-    found += [
+def candidate_records(choice: Choice, sizes: dict[int, tuple[int, int]]) -> list[CandidateRecord]:
+    """Return the table of candidates, best first; those that failed come last, with the reason."""
+    rows = [_record(choice, c, sizes) for c in range(len(choice.comparison.values))]
+    rows.sort(key=lambda row: -(row.criterion.value if row.criterion else 0.0))
+    return rows + [
         CandidateRecord(
-            id=name, augmentation=name.split("-")[0], origin="tuned", magnitudes={}, size=next(iter(sizes.values())),
-            score="-", criterion=None, two_sample_auroc=None, excess_95=None, excess_99=None, gap=None,
-            status="failed" if name in choice.failed else "identity", note=note,
+            name=name, kind="tuned", augmentation=name, magnitudes={}, size=next(iter(sizes.values())), criterion=None,
+            excess_95=None, excess_99=None, estimated_auroc=None, gap=None, status="failed", note=note,
         )
-        for name, note in (failed | choice.failed).items()
+        for name, note in choice.failed.items()
     ]  # fmt: skip
-    return found
 
 
-def _record(choice: Choice, c: int, sizes: dict[str, tuple[int, int]]) -> CandidateRecord:
-    row = choice.rows[c]
-    estimate = _estimate(choice.comparison.estimate(c))
-    ranges = row.making.ranges
-    held_out = [np.asarray(h) for h in row.held_out]
+def _record(choice: Choice, c: int, sizes: dict[int, tuple[int, int]]) -> CandidateRecord:
+    ensemble = c == len(choice.candidates)
+    of = choice.voters[0] if ensemble else choice.candidates[c]
+    held_out, unlabelled = scores_of(choice, c)
+    makings = of.recipes[0].makings
     return CandidateRecord(
-        id=row.id,
-        augmentation=row.making.augmentation,
-        origin=next(origin for kind, origin in ORIGINS.items() if kind in row.name),
-        magnitudes=ranges,
-        size=sizes[row.jobs[0].id],
-        score=row.score,
-        criterion=estimate,
-        two_sample_auroc=estimate,
-        excess_95=_mean_excess(held_out, row.unlabelled, 0.95),
-        excess_99=_mean_excess(held_out, row.unlabelled, 0.99),
-        gap=None if c == choice.best else _estimate(choice.comparison.gap(choice.best, c)),
-        chosen=c == choice.best,
+        name=ENSEMBLE if ensemble else of.name,
+        kind="ensemble" if ensemble else of.kind,
+        augmentation=" + ".join(each.augmentation for each in makings) or "none",
+        magnitudes=makings[0].ranges if len(makings) == 1 else {},
+        size=sizes[of.px],
+        members=[each.name for each in choice.voters] if ensemble else [],
+        criterion=_estimate(choice.comparison.estimate(c)),
+        excess_95=_excess(held_out, unlabelled, 0.95),
+        excess_99=_excess(held_out, unlabelled, 0.99),
+        estimated_auroc=_estimate(unlabelled_auroc(unlabelled, held_out)),
+        gap=_estimate(choice.comparison.gap(choice.row, c)),
+        chosen=c == choice.row,
     )
 
 
-def _mean_excess(held_out: list[np.ndarray], unlabelled: tuple[np.ndarray, ...], level: float) -> float | None:
-    if min(len(h) for h in held_out) < round(1 / (1 - level)) - 1:
-        return None
-    return float(np.mean([excess(u, h, level=level) for h, u in zip(held_out, unlabelled, strict=True)]))
-
-
-def choice_record(choice: Choice, sizes: dict[str, tuple[int, int]]) -> ChoiceRecord:
-    """Return the verdict: an augmentation, `none`, or abstain where the best of each cannot be told apart."""
-    row = choice.row
-    values = choice.comparison.values
-    none = [c for c, each in enumerate(choice.rows) if each.making.augmentation == "none"]
-    some = [c for c, each in enumerate(choice.rows) if each.making.augmentation != "none"]
-    best_none, best_some = (max(group, key=lambda c: values[c], default=None) for group in (none, some))
-    advantage = None
-    verdict = "abstain"
-    if best_none is not None and best_some is not None:
-        advantage = _estimate(choice.comparison.gap(best_some, best_none))
-        verdict = "augmentation" if advantage.low > 0 else "none" if advantage.high < 0 else "abstain"
-    return ChoiceRecord(
-        candidate=row.id,
-        verdict=verdict,
-        sentence=_sentence(verdict, row, advantage),
-        committee=[each.id for each in choice.per_rotation[0]],
-        augmentation=row.making.augmentation,
-        magnitudes=row.making.ranges,
-        score=row.score,
-        size=sizes[row.jobs[0].id],
-        advantage_over_none=advantage,
-    )
-
-
-def _sentence(verdict: str, row: Row, advantage: Estimate | None) -> str:
-    name = row.making.augmentation
-    if advantage is None:
-        return f"Only one kind of candidate was there to compare; {name} is used."
-    numbers = (
-        f"{advantage.value:+.3f} in the two-sample AUROC, 95 % interval {advantage.low:+.3f} to {advantage.high:+.3f}"
-    )
-    if verdict == "augmentation":
-        return f"Training with {name} fits these images better than no training: {numbers}."
-    if verdict == "none":
-        return f"No augmentation tried fits these images: the untrained encoder beats the best of them ({numbers})."
-    used = name if name != "none" else "no augmentation"
+def scores_of(choice: Choice, c: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of held-out and unlabelled images by row c of the comparison, in the first rotation."""
+    if c < len(choice.candidates):
+        return choice.candidates[c].held_out[0], choice.candidates[c].unlabelled[0]
+    units = [each.unit(0) for each in choice.voters]
     return (
-        f"The best augmentation and the untrained encoder cannot be told apart on these images ({numbers}); "
-        f"{used} is used because it scored highest, without evidence that it is better."
+        vote([each.held_out[0] for each in choice.voters], units),
+        vote([each.unlabelled[0] for each in choice.voters], units),
     )
+
+
+def _excess(held_out: np.ndarray, unlabelled: np.ndarray, level: float) -> float | None:
+    if len(held_out) + 1 < 1 / (1 - level) - 1e-9:
+        return None
+    return excess(unlabelled, held_out, level=level)
+
+
+def choice_record(choice: Choice, sizes: dict[int, tuple[int, int]]) -> ChoiceRecord:
+    """Return the verdict: an augmentation, none, another candidate, or abstain where the default was kept."""
+    none = choice.index("none")
+    advantage = None if none is None or none == choice.row else _estimate(choice.comparison.gap(choice.row, none))
+    best = choice.voters[0]
+    verdict = _verdict(choice, advantage)
+    makings = best.recipes[0].makings
+    held_out, unlabelled = scores_of(choice, choice.row)
+    return ChoiceRecord(
+        candidate=choice.name,
+        verdict=verdict,
+        confidence=choice.selection.confidence,
+        sentence=_sentence(verdict, choice, advantage),
+        augmentation=" + ".join(each.augmentation for each in makings) or "none",
+        magnitudes=makings[0].ranges if len(makings) == 1 else {},
+        size=sizes[best.px],
+        shares=[share for each in choice.voters for share in _shares(each, len(choice.voters))],
+        advantage_over_none=advantage,
+        anomalous_share=_estimate(mixture_proportion(unlabelled, held_out)),
+    )
+
+
+def _verdict(choice: Choice, advantage: Estimate | None) -> Literal["augmentation", "none", "other", "abstain"]:
+    if not choice.selection.decided and (advantage is None or advantage.low <= 0):
+        return "abstain"
+    kinds = {each.kind for each in choice.voters}
+    if kinds & {"tuned", "random"}:
+        return "augmentation"
+    return "none" if "none" in kinds else "other"
+
+
+def _shares(voter: Candidate, voters: int) -> list[ShareRecord]:
+    """Return what a voter is taught by, with its weight; a voter without augmentation is one share of its own."""
+    makings = voter.recipes[0].makings
+    if not makings:
+        return [ShareRecord(candidate=voter.name, augmentation="none", magnitudes={}, weight=1 / voters)]
+    return [
+        ShareRecord(
+            candidate=voter.name,
+            augmentation=each.augmentation,
+            magnitudes=each.ranges,
+            weight=1 / voters / len(makings),
+        )
+        for each in makings
+    ]
+
+
+def _sentence(verdict: str, choice: Choice, advantage: Estimate | None) -> str:
+    names = " and ".join(each.name for each in choice.voters)
+    numbers = (
+        "" if advantage is None
+        else f" ({advantage.value:+.3f} in the two-sample AUROC over the untrained encoder, 95 % interval "
+        f"{advantage.low:+.3f} to {advantage.high:+.3f})"
+    )  # fmt: skip
+    if verdict == "abstain":
+        return f"These images do not tell the candidates apart; the fixed default, {names}, is used{numbers}."
+    if verdict == "none":
+        return "No augmentation tried fits these images: the untrained encoder is the best of the candidates."
+    if verdict == "other":
+        return f"No augmentation is needed here: {names} tells these images apart best{numbers}."
+    if not choice.selection.decided:
+        return f"Nothing is better beyond doubt than the fixed default, {names}{numbers}."
+    return f"What fits these images: {names}{numbers}."
 
 
 def _estimate(interval: Interval) -> Estimate:
     return Estimate(value=interval.value, low=interval.low, high=interval.high)
 
 
-def rows_of(name: str, jobs: tuple[TrainingJob, ...], found: list[Trained]) -> list[Row]:
-    """Return one row per score of a training, from what it left behind in each rotation."""
-    return [
-        Row(
-            name=name,
-            jobs=jobs,
-            score=score,
-            held_out=tuple(each.held_out[score] for each in found),
-            unlabelled=tuple(each.unlabelled[score] for each in found),
+def choice_warnings(choice: Choice, landscapes: list[LandscapeRecord]) -> list[WarningRecord]:
+    """Return what a user should know of the choice: failed candidates, magnitudes at a bound, shifted normal images."""
+    found = []
+    if choice.failed:
+        name, reason = next(iter(choice.failed.items()))
+        message = f"{len(choice.failed)} candidates failed and were left out, e.g. {name}: {reason}"
+        found.append(WarningRecord(code="failed-candidates", message=message))
+    chosen = {share.augmentation for each in choice.voters for share in _shares(each, 1) if each.kind == "tuned"}
+    for each in landscapes:
+        if each.at_bound and each.augmentation in chosen:
+            message = (
+                f"{each.augmentation} was tuned to the very end of what {' and '.join(each.at_bound)} can be: "
+                "the real anomalies may lie beyond it."
+            )
+            found.append(WarningRecord(code="at-bound", message=message))
+    held_out, unlabelled = scores_of(choice, choice.row)
+    if (p := bulk_shift(unlabelled, held_out)) < SHIFTED:
+        message = (
+            "The unlabelled images differ from the normal ones as a whole, not in a few images only "
+            f"(p = {p:.2g}): another camera, day or light? The choice may reward what sees that difference. "
+            "Compare with normal images from the same source, or name the difference with --nuisance."
         )
-        for score in SCORES
-    ]
+        found.append(WarningRecord(code="shift", message=message))
+    return found

@@ -6,8 +6,8 @@ A job whose file exists is not run again: that is all there is to resuming.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +15,19 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from feint.augmentations import AUGMENTATIONS, NUISANCES
-from feint.core.augmentation import Policy
-from feint.core.detector import as_unit
+from feint.core.detector import Scorer, as_unit, thinned
 from feint.core.errors import CollapseError
-from feint.core.files import atomic, write_text
+from feint.core.files import atomic
 from feint.core.streams import seed_of
-from feint.detectors.committee import Committee, empty_committee, fit_committee
-from feint.detectors.discriminator import CHUNK, SCORES, Discriminator, DiscriminatorScorer, ScoreName
-from feint.tuning.selftuning import SelfTuner
+from feint.detectors.committee import Committee, Unit, unit_of
+from feint.runs.recipes import Making, Recipe, Voters
+from feint.tuning.landscape import LandscapeTuner
+from feint.tuning.search import found_by
 
-Range = dict[str, tuple[float, float]]
+CHUNK = 64
+MAPPED = 32
+SCORER = "scorer."
+MOST_VALUES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,164 +47,233 @@ class Pixels:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Making:
-    """How pseudo-anomalies are made, in words and numbers: an augmentation's name and ranges of its magnitudes."""
+class Material:
+    """What a job works on: the images at one size, and which rows train, are held out, and are unlabelled."""
 
-    augmentation: str
-    ranges: Range
-
-    def policy(self) -> Policy | None:
-        """Return the policy, or None for `none`."""
-        if self.augmentation == "none":
-            return None
-        augmentation = (AUGMENTATIONS | NUISANCES)[self.augmentation]()
-        order = [m.name for m in augmentation.magnitudes]
-        return Policy(
-            augmentation=augmentation,
-            low=tuple(self.ranges[name][0] for name in order),
-            high=tuple(self.ranges[name][1] for name in order),
-        )
-
-
-def whole_range(name: str) -> Making:
-    """Return the making that draws every magnitude from its whole range."""
-    augmentation = (AUGMENTATIONS | NUISANCES)[name]
-    return Making(augmentation=name, ranges={m.name: (m.low, m.high) for m in augmentation.magnitudes})
-
-
-def nuisance_policies(names: tuple[str, ...]) -> tuple[Policy, ...]:
-    """Return the policies of the named nuisances over their whole ranges."""
-    return tuple(policy for name in names if (policy := whole_range(name).policy()) is not None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TuningJob:
-    """One start of the tuner. Leaves `<id>.json`."""
-
-    id: str
-    normal: Pixels
-    unlabelled: Pixels
-    training: np.ndarray
-    pool: np.ndarray
-    augmentation: str
-    start: dict[str, float]
-    tuner: SelfTuner
-    seed: int
-    cost: float = field(default=1.0, compare=False)
-
-    @property
-    def ticks(self) -> int:
-        """Lines this job will log."""
-        return self.tuner.updates
-
-    def done(self, jobs: Path) -> bool:
-        return (jobs / f"{self.id}.json").exists()
-
-    def execute(self, jobs: Path, logs: Path) -> None:
-        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
-            result = self.tuner.run(
-                self.normal.rows(self.training),
-                self.unlabelled.rows(self.pool),
-                augmentation=AUGMENTATIONS[self.augmentation](),
-                start=self.start,
-                seed=seed_of(self.seed, self.id),
-                log=lambda step, upper, lower, magnitudes: log(
-                    step=step, validation_loss=upper, training_loss=lower, magnitudes=magnitudes
-                ),
-            )
-        write_text(jobs / f"{self.id}.json", json.dumps(asdict(result)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingJob:
-    """One training of the detector. Leaves `<id>.safetensors`: every score of `held_out` and `pool`.
-
-    Where the training collapses the scores are NaN: that candidate fails, and the run goes on.
-    """
-
-    id: str
     normal: Pixels
     unlabelled: Pixels
     training: np.ndarray
     held_out: np.ndarray
     pool: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandscapeJob:
+    """The landscape of one augmentation, searched. Leaves `<id>.safetensors`: points, scores, and the best's scorer."""
+
+    id: str
+    material: Material
     making: Making
-    detector: Discriminator
+    tuner: LandscapeTuner
+    points: int
     seed: int
     cost: float = field(default=1.0, compare=False)
 
     @property
     def ticks(self) -> int:
         """Lines this job will log."""
-        return 1 + (self.detector.steps + 18) // 20 if self.making.augmentation != "none" else 0
-
-    def done(self, jobs: Path) -> bool:
-        return (jobs / f"{self.id}.safetensors").exists()
-
-    def execute(self, jobs: Path, logs: Path) -> None:
-        """Train and score."""
-        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
-            try:
-                scorer = self.detector.fit(
-                    self.normal.rows(self.training),
-                    policy=self.making.policy(),
-                    seed=seed_of(self.seed, self.id),
-                    log=lambda step, loss: log(step=step, training_loss=loss),
-                )
-                held_out = score_rows(scorer, self.normal, self.held_out)
-                pool = score_rows(scorer, self.unlabelled, self.pool)
-            except CollapseError:
-                held_out = {score: torch.full((len(self.held_out),), torch.nan) for score in SCORES}
-                pool = {score: torch.full((len(self.pool),), torch.nan) for score in SCORES}
-        tensors = {f"held_out.{k}": v for k, v in held_out.items()} | {f"unlabelled.{k}": v for k, v in pool.items()}
-        with atomic(jobs / f"{self.id}.safetensors") as temporary:
-            temporary.write_bytes(save(tensors))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinalJob:
-    """A committee of the chosen makings. Leaves `<id>.safetensors`: it, and its scores of `held_out` and `pool`."""
-
-    id: str
-    normal: Pixels
-    unlabelled: Pixels
-    training: np.ndarray
-    held_out: np.ndarray
-    pool: np.ndarray
-    makings: tuple[Making, ...]
-    units: tuple[tuple[float, float], ...]
-    detector: Discriminator
-    seed: int
-    cost: float = field(default=1.0, compare=False)
-
-    @property
-    def ticks(self) -> int:
-        """Lines this job will log."""
-        return len(self.makings) * (1 + (self.detector.steps + 18) // 20)
+        return 1 + (self.tuner.steps + 18) // 20 + self.points
 
     def done(self, jobs: Path) -> bool:
         """Whether the job has left its file."""
         return (jobs / f"{self.id}.safetensors").exists()
 
     def execute(self, jobs: Path, logs: Path) -> None:
-        """Train every member and score."""
+        """Train over all magnitudes, score at many, and look for the best."""
+        of = self.material
         with _Log(logs / f"{self.id}.jsonl", self.id) as log:
-            committee = fit_committee(
-                self.detector,
-                self.normal.rows(self.training),
-                policies=[making.policy() for making in self.makings],
-                units=self.units,
+            normals = of.normal.rows(of.training)
+            landscape = self.tuner.fit(
+                normals,
+                policy=self.making.policy(),
                 seed=seed_of(self.seed, self.id),
                 log=lambda step, loss: log(step=step, training_loss=loss),
             )
-        tensors = {f"scorer.{name}": value.cpu().contiguous() for name, value in committee.state_dict().items()}
-        tensors["held_out"] = score_committee(committee, self.normal, self.held_out)
-        tensors["unlabelled"] = score_committee(committee, self.unlabelled, self.pool)
-        with atomic(jobs / f"{self.id}.safetensors") as temporary:
-            temporary.write_bytes(save(tensors))
+            found = found_by(
+                landscape,
+                normals,
+                held_out=of.normal.rows(of.held_out),
+                unlabelled=of.unlabelled.rows(of.pool),
+                points=self.points,
+                seed=seed_of(self.seed, self.id),
+                log=lambda point, value: log(point=point, two_sample_auroc=value),
+            )
+            best = landscape.at(found.points[int(found.smoothed.argmax())], normals)
+        _write(jobs / f"{self.id}.safetensors", found._asdict() | _state(best))
 
 
-Job = TuningJob | TrainingJob | FinalJob
+@dataclass(frozen=True)
+class Searched:
+    """What a landscape left behind: see `feint.tuning.search.Found`."""
+
+    points: np.ndarray
+    values: np.ndarray
+    smoothed: np.ndarray
+    held_out: np.ndarray
+    unlabelled: np.ndarray
+
+
+def load_searched(job: LandscapeJob, jobs: Path) -> Searched:
+    """Read a finished landscape."""
+    tensors = load_file(jobs / f"{job.id}.safetensors")
+    return Searched(**{each.name: tensors[each.name].numpy() for each in fields(Searched)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJob:
+    """One candidate. Leaves `<id>.safetensors`: its scores of `held_out` and `pool`, and its scorer.
+
+    Where the training collapses the scores are NaN: that candidate fails, and the run goes on.
+    """
+
+    id: str
+    material: Material
+    recipe: Recipe
+    nuisances: tuple[str, ...]
+    device: str
+    seed: int
+    cost: float = field(default=1.0, compare=False)
+
+    @property
+    def ticks(self) -> int:
+        """Lines this job will log."""
+        return self.recipe.lines
+
+    def done(self, jobs: Path) -> bool:
+        """Whether the job has left its file."""
+        return (jobs / f"{self.id}.safetensors").exists()
+
+    def execute(self, jobs: Path, logs: Path) -> None:
+        """Fit and score."""
+        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
+            try:
+                left = self._left(lambda step, loss: log(step=step, training_loss=loss))
+            except CollapseError:
+                sizes = {"held_out": len(self.material.held_out), "unlabelled": len(self.material.pool)}
+                left = {name: torch.full((n,), torch.nan) for name, n in sizes.items()}
+        _write(jobs / f"{self.id}.safetensors", left)
+
+    def _left(self, log: Callable[[int, float], None]) -> dict[str, Tensor]:
+        """Return the scores and the scorer."""
+        of, seed = self.material, seed_of(self.seed, self.id)
+        normals = of.normal.rows(of.training)
+        if self.recipe.learns_from_pool:
+            held_out = of.normal.rows(of.held_out)
+            found = self.recipe.cross_fit(
+                normals, of.unlabelled.rows(of.pool), held_out,
+                nuisances=self.nuisances, device=self.device, seed=seed,
+            )  # fmt: skip
+            scores = {"held_out": found.held_out, "unlabelled": found.pool}
+            return scores | _state(joined(found.scorers, held_out))
+        scorer = self.recipe.fit(normals, nuisances=self.nuisances, device=self.device, seed=seed, log=log)
+        return {
+            "held_out": score_rows(scorer, of.normal, of.held_out),
+            "unlabelled": score_rows(scorer, of.unlabelled, of.pool),
+        } | _state(scorer)
+
+
+def load_scores(job: TrainingJob, jobs: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the scores of a finished candidate: of the held-out normal images (m,) and of the pool (n,)."""
+    tensors = load_file(jobs / f"{job.id}.safetensors")
+    return tensors["held_out"].numpy(), tensors["unlabelled"].numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalJob:
+    """The voters, fitted once more. Leaves `<id>.safetensors`: them, and their scores of `judged` and of the pool.
+
+    Where one of them learns from the pool, each fold of the pool has a committee of its own, which has not seen it;
+    new images are judged by all of these together. Such a voter is fitted on the `material` as it was when it was
+    weighed; the others on the `normals`.
+
+    Args:
+        units: centre and spread of each voter's scores, from normal images that neither train nor calibrate it.
+        normals: rows of the normal images to fit on. judged: rows of normal images to score.
+    """
+
+    id: str
+    material: Material
+    normals: np.ndarray
+    judged: np.ndarray
+    voters: Voters
+    units: tuple[Unit, ...]
+    nuisances: tuple[str, ...]
+    device: str
+    seed: int
+    cost: float = field(default=1.0, compare=False)
+
+    @property
+    def ticks(self) -> int:
+        """Lines this job will log."""
+        return sum(each.lines for each in self.voters.recipes)
+
+    def done(self, jobs: Path) -> bool:
+        """Whether the job has left its file."""
+        return (jobs / f"{self.id}.safetensors").exists()
+
+    def execute(self, jobs: Path, logs: Path) -> None:
+        """Fit every voter and score."""
+        of = self.material
+        with _Log(logs / f"{self.id}.jsonl", self.id) as log:
+            normals = of.normal.rows(self.normals)
+            fitted = [
+                None if recipe.learns_from_pool else self._fit(recipe, k, normals, log)
+                for k, recipe in enumerate(self.voters.recipes)
+            ]
+            committees, folds = self._committees(fitted, normals[:MAPPED])
+        whole = joined(committees, of.normal.rows(of.held_out[:MAPPED]))
+        pool = torch.stack([score_rows(each, of.unlabelled, of.pool) for each in committees])
+        tensors = _state(whole)
+        tensors["judged"] = score_rows(whole, of.normal, self.judged)
+        tensors["folds"] = folds
+        tensors["unlabelled"] = pool.gather(0, folds[None])[0]
+        _write(jobs / f"{self.id}.safetensors", tensors)
+
+    def _fit(self, recipe: Recipe, k: int, normals: Tensor, log: Callable[..., None]) -> Scorer:
+        seed = seed_of(self.seed, self.id, k)
+        told = lambda step, loss: log(voter=k, step=step, training_loss=loss)  # noqa: E731
+        return recipe.fit(normals, nuisances=self.nuisances, device=self.device, seed=seed, log=told)
+
+    def _committees(self, fitted: Sequence[Scorer | None], shown: Tensor) -> tuple[list[Committee], Tensor]:
+        """Return a committee for each fold of the pool, and the fold of each of its images (n,)."""
+        of = self.material
+        folds = torch.zeros(len(of.pool), dtype=torch.long)
+        members: list[list[tuple[Scorer, Unit]]] = [[] for _ in range(self.voters.folds)]
+        for recipe, scorer, unit in zip(self.voters.recipes, fitted, self.units, strict=True):
+            if scorer is not None:
+                for each in members:
+                    each.append((scorer, unit))
+                continue
+            held_out = of.normal.rows(of.held_out)
+            found = recipe.cross_fit(
+                of.normal.rows(of.training), of.unlabelled.rows(of.pool), held_out,
+                nuisances=self.nuisances, device=self.device, seed=self.seed,
+            )  # fmt: skip
+            folds = found.pool_fold
+            for each, one in zip(members, found.scorers, strict=True):
+                each.append((one, unit_of(score_images(one, held_out))))
+        return [
+            Committee(
+                [scorer for scorer, _ in each],
+                units=[unit for _, unit in each],
+                map_units=[_map_unit(scorer, shown) for scorer, _ in each],
+            )
+            for each in members
+        ], folds
+
+
+def joined(scorers: Sequence[Scorer], shown: Tensor) -> Committee:
+    """Return the committee of the folds' scorers, in units from `shown` normal images; the only one, if it is one."""
+    if len(scorers) == 1 and isinstance(scorers[0], Committee):
+        return scorers[0]
+    return Committee(
+        scorers,
+        units=[unit_of(score_images(each, shown)) for each in scorers],
+        map_units=[(0.0, 1.0)] * len(scorers),
+    )
+
+
+Job = LandscapeJob | TrainingJob | FinalJob
 
 
 def execute(job: Job, jobs: Path, logs: Path) -> str:
@@ -212,74 +283,74 @@ def execute(job: Job, jobs: Path, logs: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """The scores that a training left behind, by name: of selection normals (m,) and of the pool (n,)."""
-
-    held_out: dict[str, np.ndarray]
-    unlabelled: dict[str, np.ndarray]
-
-
-def load_trained(job: TrainingJob, jobs: Path) -> Trained:
-    """Read a finished training."""
-    parts: dict[str, dict[str, np.ndarray]] = {"held_out": {}, "unlabelled": {}}
-    for name, value in load_file(jobs / f"{job.id}.safetensors").items():
-        part, _, key = name.partition(".")
-        parts[part][key] = value.numpy()
-    return Trained(**parts)
-
-
-@torch.no_grad()
-def score_rows(scorer: DiscriminatorScorer, pixels: Pixels, rows: np.ndarray) -> dict[ScoreName, Tensor]:
-    """Return every score of the chosen rows, chunk by chunk; empty tensors where none is chosen."""
-    array = pixels.open()
-    device = scorer.gaussian.centre.device
-    found = [
-        scorer.all_scores(as_unit(torch.from_numpy(array[rows[i : i + CHUNK]])).to(device))
-        for i in range(0, len(rows), CHUNK)
-    ]
-    return {name: torch.cat([torch.empty(0), *(each[name].cpu() for each in found)]) for name in SCORES}
-
-
-@dataclass(frozen=True)
 class Finished:
-    """What a final job left behind."""
+    """What a final job left behind: who judges new images, who each fold of the pool, and scores."""
 
-    committee: Committee
-    held_out: np.ndarray
+    whole: Committee
+    by_fold: list[Committee]
+    folds: np.ndarray
+    judged: np.ndarray
     unlabelled: np.ndarray
 
 
 def load_finished(job: FinalJob, jobs: Path) -> Finished:
-    """Read a finished committee."""
+    """Read the voters of a finished job."""
     tensors = load_file(jobs / f"{job.id}.safetensors")
-    channels, height, width = job.normal.open().shape[1:]
-    committee = empty_committee(job.detector, channels, (height, width), members=len(job.makings))
-    committee.load_state_dict({n.removeprefix("scorer."): v for n, v in tensors.items() if n.startswith("scorer.")})
-    return Finished(committee, tensors["held_out"].numpy(), tensors["unlabelled"].numpy())
-
-
-@torch.no_grad()
-def score_committee(committee: Committee, pixels: Pixels, rows: np.ndarray) -> Tensor:
-    """Return the committee's score of the chosen rows, chunk by chunk; empty where none is chosen."""
-    array, device = pixels.open(), committee.centres.device
-    found = [
-        committee(as_unit(torch.from_numpy(array[rows[i : i + CHUNK]])).to(device)).cpu()
-        for i in range(0, len(rows), CHUNK)
-    ]
-    return torch.cat([torch.empty(0), *found])
+    channels, height, width = job.material.normal.open().shape[1:]
+    whole = job.voters.empty(channels, (height, width))
+    whole.load_state_dict(scorer_state(tensors))
+    by_fold = [each for each in whole.members if isinstance(each, Committee)] if job.voters.folds > 1 else [whole]
+    return Finished(whole, by_fold, tensors["folds"].numpy(), tensors["judged"].numpy(), tensors["unlabelled"].numpy())
 
 
 def judge_rows(job: FinalJob, jobs: Path, *, rows: np.ndarray) -> np.ndarray:
-    """Return the score of chosen normal images; meant for a worker, as its threads are."""
-    found: np.ndarray = score_committee(load_finished(job, jobs).committee, job.normal, rows).numpy()
-    return found
+    """Return scores (1 + folds, n) of chosen normal images: as new ones, and by the committee of each fold.
+
+    Meant for a worker, as its threads are.
+    """
+    finished = load_finished(job, jobs)
+    scorers = [finished.whole, *finished.by_fold]
+    return np.stack([score_rows(each, job.material.normal, rows).numpy() for each in scorers])
 
 
 def map_rows(job: FinalJob, jobs: Path, *, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
     """Return the anomaly maps (n, h, w) for the rows of each request."""
-    committee = load_finished(job, jobs).committee
+    whole = load_finished(job, jobs).whole
     with torch.no_grad():
-        return [committee.map(as_unit(pixels.rows(rows))).numpy() for pixels, rows in requests]
+        return [whole.map(as_unit(pixels.rows(rows))).numpy() for pixels, rows in requests]
+
+
+def score_rows(scorer: Scorer, pixels: Pixels, rows: np.ndarray) -> Tensor:
+    """Return the scores (n,) of the chosen rows, chunk by chunk; empty where none is chosen."""
+    found = [score_images(scorer, pixels.rows(rows[i : i + CHUNK])) for i in range(0, len(rows), CHUNK)]
+    return torch.cat([torch.empty(0), *found])
+
+
+@torch.no_grad()
+def score_images(scorer: Scorer, images: Tensor) -> Tensor:
+    """Return the scores (n,) of uint8 images (n, c, h, w)."""
+    device = next((each.device for each in scorer.state_dict().values()), torch.device("cpu"))
+    chunks = [scorer(as_unit(chunk).to(device)).float().cpu() for chunk in torch.split(images, CHUNK)]
+    return torch.cat([torch.empty(0), *chunks])
+
+
+@torch.no_grad()
+def _map_unit(scorer: Scorer, shown: Tensor) -> Unit:
+    return unit_of(thinned(scorer.map(as_unit(shown)).flatten(), MOST_VALUES))
+
+
+def _state(scorer: Scorer) -> dict[str, Tensor]:
+    return {f"{SCORER}{name}": value.cpu() for name, value in scorer.state_dict().items()}
+
+
+def scorer_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state of the scorer among the tensors that a job left."""
+    return {name.removeprefix(SCORER): value for name, value in tensors.items() if name.startswith(SCORER)}
+
+
+def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+    with atomic(path) as temporary:
+        temporary.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
 
 
 class _Log:

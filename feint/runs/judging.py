@@ -12,8 +12,8 @@ from feint.calibration.decision import too_many_flagged
 from feint.calibration.discoveries import power_warning
 from feint.records.run import CalibrationRecord, FoundRecord, WarningRecord
 from feint.runs.carrying_out import Crew
-from feint.runs.jobs import FinalJob, load_finished
-from feint.runs.model import Member, Model, standardise
+from feint.runs.jobs import FinalJob, Finished, load_finished
+from feint.runs.model import Member, Model, calibrated, standardise
 from feint.runs.preparing import Prepared
 from feint.runs.settings import DEFAULT_RATE, TuneSettings
 
@@ -42,22 +42,35 @@ class Verdict:
 
 
 def judge(data: Prepared, settings: TuneSettings, finals: list[FinalJob], crew: Crew) -> Verdict:
-    """Open the calibration normals, once, and judge every unlabelled image with the final detector."""
-    members, scores, maps = [], [], []
+    """Open the calibration normals, once, and judge every unlabelled image with the final detector.
+
+    An unlabelled image is judged by voters that have not seen it: those of its fold, where they learn from the pool.
+    """
+    members, finished, calibrations, maps = [], [], [], []
     for job, roles in zip(finals, data.rotations, strict=True):
-        calibration = crew.scores(job, roles.calibration)
-        maps += crew.maps(job, [(job.normal, roles.calibration[:MAPPED])])
-        finished = load_finished(job, crew.space.jobs)
-        scores.append(finished.unlabelled)
-        preprocessing = data.preprocessing[data.px_of(job.normal)]
-        members.append(Member(finished.committee, calibration.astype(np.float64), job.makings, preprocessing))
+        found = crew.scores(job, roles.calibration).astype(np.float64)
+        maps += crew.maps(job, [(job.material.normal, roles.calibration[:MAPPED])])
+        finished.append(load_finished(job, crew.space.jobs))
+        calibrations.append(found[1:])
+        preprocessing = data.preprocessing[data.px_of(job.material.normal)]
+        members.append(Member(finished[-1].whole, found[0], job.voters, preprocessing))
     n = sum(len(each.calibration) for each in members)
     rate, warnings = _rate(settings, n, len(data.unlabelled_names))
     mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"
     model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=_map_scale(maps))
-    judged = _known_normals(*model.judge(scores)[:2], data, model)
+    judged = _known_normals(*_judge_pool(finished, calibrations), data, model)
     calibration_record = _calibration_record(model, settings, n)
     return Verdict(model, judged, calibration_record, _found(judged, model, n, len(data.twins)), warnings)
+
+
+def _judge_pool(finished: list[Finished], calibrations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return score and p-value of the unlabelled images (n,), from calibration scores (folds, c) of each rotation."""
+    scores, p = np.zeros(len(finished[0].folds)), np.ones(len(finished[0].folds))
+    for fold in range(len(calibrations[0])):
+        rows = finished[0].folds == fold
+        found = calibrated([each[fold] for each in calibrations], [each.unlabelled[rows] for each in finished])
+        scores[rows], p[rows] = found
+    return scores, p
 
 
 def _rate(settings: TuneSettings, n: int, unlabelled: int) -> tuple[float, list[WarningRecord]]:
@@ -150,7 +163,7 @@ def audit(data: Prepared, model: Model, audits: list[FinalJob], crew: Crew) -> J
     groups = [
         (roles.calibration, member.calibration) for roles, member in zip(data.rotations, model.members, strict=True)
     ]
-    groups += [(job.held_out, load_finished(job, crew.space.jobs).held_out) for job in audits]
+    groups += [(job.judged, load_finished(job, crew.space.jobs).judged) for job in audits]
     n = len(data.normal_names)
     scores, p = np.zeros(n), np.ones(n)
     low, middle, high = np.quantile(model.calibration_scores, [0.25, 0.5, 0.75])

@@ -17,25 +17,16 @@ from safetensors.torch import load_file, save
 
 from feint.calibration.conformal import cross_conformal_p_values, p_values
 from feint.calibration.decision import decide
-from feint.core.detector import as_unit
+from feint.core.detector import Scorer, as_unit
 from feint.core.errors import IntegrityError
 from feint.core.files import atomic, write_text
-from feint.detectors.committee import Committee, empty_committee
-from feint.detectors.discriminator import CHUNK, Discriminator, ScoreName
+from feint.detectors.committee import Committee
 from feint.records.run import PreprocessingRecord
-from feint.runs.jobs import Making
+from feint.runs.jobs import score_images
+from feint.runs.recipes import Voters
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, MANIFEST = "model.safetensors", "manifest.json"
-
-
-class MakingManifest(BaseModel):
-    """How one member of a committee was taught: the augmentation and the ranges of its magnitudes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    augmentation: str
-    magnitudes: dict[str, tuple[float, float]]
 
 
 class MemberManifest(BaseModel):
@@ -43,11 +34,7 @@ class MemberManifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    detector: Literal["discriminator"] = "discriminator"
-    width: int
-    depth: int
-    score: ScoreName
-    makings: list[MakingManifest]
+    voters: Voters
     preprocessing: PreprocessingRecord
 
 
@@ -76,23 +63,18 @@ class Member:
 
     scorer: Committee
     calibration: np.ndarray
-    makings: tuple[Making, ...]
+    voters: Voters
     preprocessing: PreprocessingRecord
 
     @torch.no_grad()
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """Return anomaly scores (n,) of uint8 images (n, c, h, w)."""
-        device = self.scorer.centres.device
-        chunks = [
-            self.scorer(as_unit(torch.from_numpy(np.ascontiguousarray(pixels[i : i + CHUNK]))).to(device)).cpu()
-            for i in range(0, len(pixels), CHUNK)
-        ]
-        return torch.cat([torch.empty(0), *chunks]).numpy()
+        return pixel_scores(self.scorer, pixels)
 
     @torch.no_grad()
     def maps(self, pixels: np.ndarray) -> np.ndarray:
         """Return anomaly maps (n, h, w) of uint8 images (n, c, h, w)."""
-        device = self.scorer.centres.device
+        device = self.scorer.units.device
         return self.scorer.map(as_unit(torch.from_numpy(np.ascontiguousarray(pixels))).to(device)).cpu().numpy()
 
 
@@ -111,12 +93,8 @@ class Model:
 
     def judge(self, scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return score, p-value and flag (n,) from each member's scores (n,)."""
-        if len(self.members) == 1:
-            p = p_values(self.members[0].calibration, scores[0])
-            return scores[0], p, self.flags(p)
-        p = cross_conformal_p_values([each.calibration for each in self.members], np.stack(scores))
-        joint = [standardise(s, each.calibration) for s, each in zip(scores, self.members, strict=True)]
-        return np.mean(joint, axis=0), p, self.flags(p)
+        joint, p = calibrated([each.calibration for each in self.members], scores)
+        return joint, p, self.flags(p)
 
     def flags(self, p: np.ndarray) -> np.ndarray:
         """Return which p-values (n,) are flagged at the model's rate."""
@@ -142,19 +120,7 @@ class Model:
             temporary.write_bytes(save(tensors))
         manifest = Manifest(
             feint=version,
-            members=[
-                MemberManifest(
-                    width=each.scorer.recipe.width,
-                    depth=each.scorer.recipe.depth,
-                    score=each.scorer.recipe.score,
-                    makings=[
-                        MakingManifest(augmentation=making.augmentation, magnitudes=making.ranges)
-                        for making in each.makings
-                    ],
-                    preprocessing=each.preprocessing,
-                )
-                for each in self.members
-            ],
+            members=[MemberManifest(voters=each.voters, preprocessing=each.preprocessing) for each in self.members],
             mode=self.mode,
             rate=self.rate,
             map_scale=self.map_scale,
@@ -187,6 +153,20 @@ class Model:
         return cls(members=members, mode=manifest.mode, rate=manifest.rate, map_scale=manifest.map_scale)
 
 
+def pixel_scores(scorer: Scorer, pixels: np.ndarray) -> np.ndarray:
+    """Return anomaly scores (n,) of uint8 images (n, c, h, w)."""
+    found: np.ndarray = score_images(scorer, torch.from_numpy(np.ascontiguousarray(pixels))).numpy()
+    return found
+
+
+def calibrated(calibrations: Sequence[np.ndarray], scores: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return joint score and p-value (n,) from the scores (n,) of each of several models and their calibrations."""
+    if len(scores) == 1:
+        return scores[0], p_values(calibrations[0], scores[0])
+    joint = [standardise(s, c) for s, c in zip(scores, calibrations, strict=True)]
+    return np.mean(joint, axis=0), cross_conformal_p_values(list(calibrations), np.stack(scores))
+
+
 def standardise(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Return scores in units of the reference's quartile distance from its median."""
     low, middle, high = np.quantile(reference, [0.25, 0.5, 0.75])
@@ -195,18 +175,11 @@ def standardise(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def _rebuild(k: int, manifest: MemberManifest, tensors: dict[str, torch.Tensor]) -> Member:
-    recipe = Discriminator(width=manifest.width, depth=manifest.depth, score=manifest.score)
     shape = manifest.preprocessing
-    size = (shape.height, shape.width)
-    scorer = empty_committee(recipe, shape.channels, size, members=len(manifest.makings))
+    scorer = manifest.voters.empty(shape.channels, (shape.height, shape.width))
     prefix = f"member{k}.scorer."
     scorer.load_state_dict({n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)})
-    return Member(
-        scorer.eval().requires_grad_(requires_grad=False),
-        tensors[f"member{k}.calibration"].numpy(),
-        tuple(Making(augmentation=each.augmentation, ranges=each.magnitudes) for each in manifest.makings),
-        manifest.preprocessing,
-    )
+    return Member(scorer, tensors[f"member{k}.calibration"].numpy(), manifest.voters, manifest.preprocessing)
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from feint.data.check import FEWEST_NORMALS
 from feint.records.run import DataRecord, ImagesRecord, PreprocessingRecord, WarningRecord
 from feint.runs.jobs import Pixels
 from feint.runs.progress import Monitor
+from feint.runs.settings import Budget
 from feint.runs.splits import Rotation, divide
 from feint.runs.workspace import Workspace
 
@@ -42,6 +44,7 @@ class Prepared:
     twins: dict[int, int]
     record: DataRecord
     warnings: list[WarningRecord]
+    budget: Budget
 
     def size(self, px: int) -> tuple[int, int]:
         """Return height and width of the images at `px`."""
@@ -62,7 +65,8 @@ def prepare(
     unlabelled: ImagesLike,
     *,
     space: Workspace,
-    sizes: list[int],
+    budget: Budget,
+    image_size: int | None,
     needed: int,
     seed: int,
     workers: int,
@@ -71,12 +75,15 @@ def prepare(
     """Open, survey and decode both sets into the workspace, and divide the normal images.
 
     Args:
-        sizes: every px at which images are needed. needed: calibration images that the asked rate needs.
+        budget: what is to be spent. image_size: the one px the user named.
+        needed: calibration images that the asked rate needs.
 
     Raises: InputError where the images cannot be worked with.
     """
     sets = {"normal": open_images(normal, role="normal"), "unlabelled": open_images(unlabelled, role="unlabelled")}
     surveys = {role: survey(images, workers=workers) for role, images in sets.items()}
+    budget = budget.at(image_size, largest=_typical_side(surveys["normal"]))
+    sizes = list(budget.sizes)
     planned = {px: plan_preprocessing(surveys["normal"], image_size=px) for px in sizes}
     total = sum(len(images) for images in sets.values())
     decoded: dict[str, Decoded] = {}
@@ -118,7 +125,14 @@ def prepare(
             calibration=sum(len(each.calibration) for each in rotations),
         ),
         warnings=_warnings(records, shared, surveys, rotations),
+        budget=budget,
     )
+
+
+def _typical_side(found: Survey) -> int:
+    """Return the square root of the pixels of a typical image."""
+    _, (height, width), _ = found.extreme_sizes()
+    return round(math.sqrt(height * width))
 
 
 def _count(monitor: Monitor, before: int, total: int, done: int) -> None:

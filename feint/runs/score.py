@@ -10,11 +10,12 @@ import numpy as np
 
 from feint.backends import available_cores
 from feint.calibration.drift import drifted
+from feint.core.detector import Scorer
 from feint.core.errors import OutputError
 from feint.core.files import atomic_folder
 from feint.data import ImageSet, open_images, stream
-from feint.records.run import Skipped
-from feint.runs.model import Model
+from feint.records.run import PreprocessingRecord, Skipped
+from feint.runs.model import Model, pixel_scores
 from feint.runs.preparing import ImagesLike
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
@@ -49,6 +50,18 @@ def score_images(run: Run, images: ImagesLike, *, maps: Path | None = None, moni
         raise OutputError(f"{maps} exists already and is never overwritten: choose another folder with --maps.")
     with atomic_folder(maps) as folder:
         return _score(model, opened, folder, monitor or Silent())
+
+
+def scores_of_images(
+    scorer: Scorer, preprocessing: PreprocessingRecord, images: ImageSet
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return names and scores (n,) of all readable images by one scorer."""
+    names: list[str] = []
+    found: list[np.ndarray] = []
+    for batch in stream(images, preprocessing, batch=BATCH, workers=available_cores()):
+        names += batch.names
+        found.append(pixel_scores(scorer, batch.pixels[0]))
+    return tuple(names), np.concatenate(found)
 
 
 def _score(model: Model, opened: ImageSet, maps: Path | None, monitor: Monitor) -> Scored:

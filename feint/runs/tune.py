@@ -10,21 +10,21 @@ from feint.backends import available_cores, open_backend
 from feint.calibration.conformal import minimum_images
 from feint.core.errors import CollapseError, InputError, SettingError
 from feint.core.files import told
-from feint.records.run import ScreenedRecord, StartRecord
 from feint.runs.candidates import (
+    Candidate,
+    Landscapes,
     audit_jobs,
     expected_costs,
     final_jobs,
-    kept_starts,
-    makings,
-    screening_jobs,
-    start_record,
-    training_job,
-    tuning_jobs,
+    landscape_jobs,
+    landscape_records,
+    recipes,
+    trained_candidate,
+    training_jobs,
+    tuned_candidate,
 )
 from feint.runs.carrying_out import Crew, estimate_seconds, measure_speed
-from feint.runs.choosing import DEFAULT_SCORE, Row, choose, rows_of
-from feint.runs.jobs import TrainingJob, load_trained
+from feint.runs.choosing import choose
 from feint.runs.judging import audit, judge
 from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
@@ -75,105 +75,71 @@ def _run(
 ) -> None:
     phases = Phases(monitor)
     workers = min(available_cores(), MOST_WORKERS) if settings.device == "cpu" else 1
-    budget = BUDGETS[settings.budget].at(settings.image_size)
     needed = minimum_images(settings.false_alarm_rate) if settings.false_alarm_rate else 1
 
     with phases("reading images"):
         data = prepare(
-            normal, unlabelled, space=space, sizes=budget.sizes, needed=needed, seed=settings.seed,
-            workers=available_cores(), monitor=monitor,
+            normal, unlabelled, space=space, budget=BUDGETS[settings.budget], image_size=settings.image_size,
+            needed=needed, seed=settings.seed, workers=available_cores(), monitor=monitor,
         )  # fmt: skip
     space.claim({"settings": settings.model_dump(), "data": data.record.model_dump(), "version": __version__})
-    budget = budget.shared_by(len(data.rotations))
+    budget = data.budget.shared_by(len(data.rotations))
 
     with open_backend(workers) as backend:
         _say_what_comes(data, settings, budget, workers=workers, monitor=monitor)
         crew = Crew(backend, space, monitor)
-        with phases("screening starts"):
-            starts, screened = _screen(data, settings, budget, crew)
-        with phases("tuning magnitudes"):
-            tuned = _tune(data, settings, budget, starts, crew)
+        with phases("searching magnitudes"):
+            landscapes = _search(data, settings, budget, crew)
         with phases("training candidates"):
-            rows = _train(data, settings, budget, tuned, crew)
+            candidates = _train(data, settings, budget, landscapes, crew)
         with phases("choosing without labels"):
-            choice = choose(rows, seed=settings.seed)
+            choice = choose(candidates, seed=settings.seed)
         with phases("training the chosen detector"):
-            finals = final_jobs(data, choice, steps=budget.final_steps)
-            audits = audit_jobs(data, settings, choice, steps=budget.final_steps // 3) if len(finals) == 1 else []
+            finals = final_jobs(data, settings, choice.per_rotation, budget)
+            audits = (
+                audit_jobs(data, settings, choice.voters, steps=budget.final_steps // 3) if len(finals) == 1 else []
+            )
             crew.carry_out([*finals, *audits])
         with phases("calibrating and judging"):
             verdict = judge(data, settings, finals, crew)
             normals = audit(data, verdict.model, audits, crew)
         with phases("writing the report"):
-            record = record_of(data, settings, choice, verdict, phases=phases.records, starts=tuned, screened=screened)
-            write_run(record, data=data, finals=finals, verdict=verdict, normals=normals, crew=crew)
+            found = landscape_records(data, landscapes, space.jobs)
+            record = record_of(data, settings, choice, verdict, phases=phases.records, landscapes=found)
+            write_run(
+                record, data=data, choice=choice, landscapes=landscapes, finals=finals, verdict=verdict,
+                normals=normals, crew=crew,
+            )  # fmt: skip
 
 
-def _screen(
-    data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew
-) -> tuple[list[dict[str, list[dict[str, float]]]], list[ScreenedRecord]]:
-    """Try every start with a short training; return, per rotation, the best of each augmentation, and all of them."""
-    rotations = range(len(data.rotations))
-    jobs = [screening_jobs(data, settings, budget, rotation=r) for r in rotations]
-    crew.carry_out([job for each in jobs for job in each])
-    rows = [
-        row for turn in zip(*jobs, strict=True) for row in _rows(crew, turn[0].id, turn) if row.score == DEFAULT_SCORE
-    ]
-    kept = [kept_starts(rows, budget.kept, rotation=r) for r in rotations]
-    records = [
-        ScreenedRecord(
-            augmentation=row.making.augmentation,
-            start=start,
-            two_sample_auroc=sum(row.two_sample_auroc(r) for r in rotations) / len(rotations),
-            kept=any(start in each[row.making.augmentation] for each in kept),
-        )
-        for row in rows
-        for start in [{name: low for name, (low, _) in row.making.ranges.items()}]
-    ]
-    return kept, records
-
-
-def _tune(
-    data: Prepared, settings: TuneSettings, budget: Budget, starts: list[dict[str, list[dict[str, float]]]], crew: Crew
-) -> list[list[StartRecord]]:
-    """Return, per rotation, where every start that was kept ended."""
-    jobs = [tuning_jobs(data, settings, budget, each, rotation=r) for r, each in enumerate(starts)]
-    crew.carry_out([job for each in jobs for job in each])
-    return [[start_record(job, crew.space.jobs, crew.space.logs) for job in each] for each in jobs]
+def _search(data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew) -> Landscapes:
+    """Return the finished landscapes of each size, per rotation."""
+    jobs = {
+        px: [landscape_jobs(data, settings, budget, px=px, rotation=r) for r in range(len(data.rotations))]
+        for px in budget.sizes
+    }
+    crew.carry_out([job for each in jobs.values() for rotation in each for job in rotation])
+    return jobs
 
 
 def _train(
-    data: Prepared, settings: TuneSettings, budget: Budget, starts: list[list[StartRecord]], crew: Crew
-) -> list[Row]:
-    """Return the rows of all candidates: every making in the first round, the finalists in the later ones."""
-    per_rotation = [makings(settings, each) for each in starts]
-    names = [name for name in per_rotation[0] if all(name in each for each in per_rotation)]
-    rows: list[Row] = []
-    for number, level in enumerate(budget.rounds):
-        if number:
-            names = _finalists(rows, budget.finalists, seed=settings.seed)
-        jobs = {
-            name: tuple(
-                training_job(data, settings, making[name], name=name, level=level, rotation=r)
-                for r, making in enumerate(per_rotation)
-            )
-            for name in names
-        }
-        crew.carry_out([job for each in jobs.values() for job in each])
-        for name, each in jobs.items():
-            rows += _rows(crew, name, each)
-    return rows
-
-
-def _rows(crew: Crew, name: str, jobs: tuple[TrainingJob, ...]) -> list[Row]:
-    return rows_of(name, jobs, [load_trained(job, crew.space.jobs) for job in jobs])
-
-
-def _finalists(rows: list[Row], n: int, *, seed: int) -> list[str]:
-    """Return `none` and the names of the n trainings with the best rows so far."""
-    choice = choose(rows, seed=seed)
-    ranked = [choice.rows[c].name for c in choice.comparison.values.argsort(kind="stable")[::-1]]
-    return ["none", *[name for name in dict.fromkeys(ranked) if name != "none"][:n]]
+    data: Prepared, settings: TuneSettings, budget: Budget, landscapes: Landscapes, crew: Crew
+) -> list[Candidate]:
+    """Return all candidates, trained and scored in every rotation."""
+    made, folder = recipes(settings, budget), crew.space.jobs
+    jobs = {
+        px: [training_jobs(data, settings, made, px=px, rotation=r) for r in range(len(data.rotations))]
+        for px in landscapes
+    }
+    crew.carry_out([job for each in jobs.values() for rotation in each for job in rotation.values()])
+    found: list[Candidate] = []
+    for px, per_rotation in landscapes.items():
+        suffix = f"-{px}px" if len(landscapes) > 1 else ""
+        for name, (kind, _) in made.items():
+            found.append(trained_candidate(name + suffix, kind, px, tuple(each[name] for each in jobs[px]), folder))
+        for same in zip(*per_rotation, strict=True):
+            found.append(tuned_candidate(same[0].making.augmentation + suffix, px, same, folder))
+    return found
 
 
 def _say_what_comes(data: Prepared, settings: TuneSettings, budget: Budget, *, workers: int, monitor: Monitor) -> None:

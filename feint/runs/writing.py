@@ -15,14 +15,17 @@ from feint import __version__
 from feint.core.detector import as_unit
 from feint.core.files import write_text
 from feint.core.streams import numpy_stream, stream
-from feint.records.run import PhaseRecord, RunRecord, ScreenedRecord, StartRecord, WarningRecord
-from feint.report import Gallery, Picture, render
+from feint.records.run import LandscapeRecord, PhaseRecord, RunRecord, ShareRecord
+from feint.report import Gallery, Picture, PseudoGroup, render
+from feint.runs.candidates import Landscapes
 from feint.runs.carrying_out import Crew
-from feint.runs.choosing import Choice, candidate_records, choice_record
-from feint.runs.jobs import FinalJob, Pixels, TrainingJob
+from feint.runs.choosing import Choice, candidate_records, choice_record, choice_warnings
+from feint.runs.jobs import FinalJob, Pixels
 from feint.runs.judging import Judged, Verdict
 from feint.runs.preparing import Prepared
+from feint.runs.recipes import Making
 from feint.runs.settings import TuneSettings
+from feint.runs.weighed import write_landscapes, write_weighed
 
 SHOWN, NORMALS_SHOWN, PAIRS_SHOWN, SUSPICIOUS_SHOWN = 24, 12, 8, 12
 
@@ -34,13 +37,10 @@ def record_of(
     verdict: Verdict,
     *,
     phases: list[PhaseRecord],
-    starts: list[list[StartRecord]],
-    screened: list[ScreenedRecord],
+    landscapes: list[LandscapeRecord],
 ) -> RunRecord:
     """Return the record of the run, as run.json will hold it."""
-    sizes = {job.id: _size(job) for row in choice.rows for job in row.jobs}
-    flat = [start for each in starts for start in each]
-    failed = {f"{start.augmentation}-start-{start.job}": start.note for start in flat if start.status != "ok"}
+    sizes = {px: data.size(px) for px in data.preprocessing}
     return RunRecord(
         versions={"feint": __version__, "python": platform.python_version(), "platform": platform.platform()}
         | {name: metadata.version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "pillow")},
@@ -50,14 +50,13 @@ def record_of(
         command=_command(data, settings),
         data=data.record,
         preprocessing=verdict.model.members[0].preprocessing,
-        screened=screened,
-        starts=flat,
-        candidates=candidate_records(choice, failed, sizes),
+        landscapes=landscapes,
+        candidates=candidate_records(choice, sizes),
         choice=choice_record(choice, sizes),
         calibration=verdict.calibration,
         found=verdict.found,
         phases=phases,
-        warnings=[*data.warnings, *verdict.warnings, *_start_warnings(flat)],
+        warnings=[*data.warnings, *verdict.warnings, *choice_warnings(choice, landscapes)],
     )
 
 
@@ -70,26 +69,12 @@ def _command(data: Prepared, settings: TuneSettings) -> str:
     return shlex.join(words)
 
 
-def _size(job: TrainingJob) -> tuple[int, int]:
-    shape = job.normal.open().shape
-    return int(shape[2]), int(shape[3])
-
-
-def _start_warnings(starts: list[StartRecord]) -> list[WarningRecord]:
-    failed = [start for start in starts if start.status != "ok"]
-    if not failed:
-        return []
-    message = (
-        f"{len(failed)} of {len(starts)} starts of the tuner failed and were left out, e.g. {failed[0].augmentation}: "
-        f"{failed[0].note}."
-    )
-    return [WarningRecord(code="failed-starts", message=message)]
-
-
 def write_run(
     record: RunRecord,
     *,
     data: Prepared,
+    choice: Choice,
+    landscapes: Landscapes,
     finals: list[FinalJob],
     verdict: Verdict,
     normals: Judged,
@@ -101,6 +86,8 @@ def write_run(
     verdict.model.save(folder, version=__version__)
     write_text(folder / "scores.csv", table(data.unlabelled_names, verdict.unlabelled))
     write_text(folder / "normals.csv", table(data.normal_names, normals))
+    write_weighed(folder, data=data, choice=choice, jobs=crew.space.jobs)
+    write_landscapes(folder, landscapes, crew.space.jobs)
     logs = sorted(crew.space.logs.glob("*.jsonl"))
     write_text(folder / "metrics.jsonl", "".join(log.read_text(encoding="utf-8") for log in logs))
     gallery = _gallery(record, data, finals, verdict, normals, crew)
@@ -136,13 +123,14 @@ def _gallery(
     strip = numpy_stream(record.seed, "gallery").permutation(calibration)[:NORMALS_SHOWN]
     suspicious = np.argsort(normals.p_values, kind="stable")[:SUSPICIOUS_SHOWN]
     suspicious = suspicious[np.argsort(-normals.scores[suspicious], kind="stable")]
-    requests = [(job.unlabelled, top), (job.normal, strip), (job.normal, suspicious)]
+    of = job.material
+    requests = [(of.unlabelled, top), (of.normal, strip), (of.normal, suspicious)]
     maps = crew.maps(job, requests)
     return Gallery(
-        anomalous=_pictures(job.unlabelled, top, data.unlabelled_names, found, maps[0]),
-        normal=_pictures(job.normal, strip, data.normal_names, normals, maps[1]),
-        pseudo=_pairs(record, data, job),
-        suspicious=_pictures(job.normal, suspicious, data.normal_names, normals, maps[2]),
+        anomalous=_pictures(of.unlabelled, top, data.unlabelled_names, found, maps[0]),
+        normal=_pictures(of.normal, strip, data.normal_names, normals, maps[1]),
+        pseudo=[_group(record, data, job, share) for share in record.choice.shares if share.magnitudes],
+        suspicious=_pictures(of.normal, suspicious, data.normal_names, normals, maps[2]),
     )
 
 
@@ -163,19 +151,18 @@ def _pictures(
     ]
 
 
-def _pairs(record: RunRecord, data: Prepared, job: FinalJob) -> list[tuple[Picture, Picture]]:
-    """Return normal images beside the pseudo-anomalies that the chosen detector was trained on, if it was."""
-    policy = next((made for making in job.makings if (made := making.policy())), None)
-    if policy is None:
-        return []
+def _group(record: RunRecord, data: Prepared, job: FinalJob, share: ShareRecord) -> PseudoGroup:
+    """Return normal images beside the pseudo-anomalies that one share of the answer makes of them."""
     rows = numpy_stream(record.seed, "pairs").permutation(data.rotations[0].training)[:PAIRS_SHOWN]
-    images = job.normal.rows(rows)
-    pseudo = policy(as_unit(images), generator=stream(record.seed, "pairs"))
-    changed = (pseudo * 255).round().to(torch.uint8).numpy()
-    return [
+    images = job.material.normal.rows(rows)
+    policy = Making(augmentation=share.augmentation, ranges=share.magnitudes).policy()
+    pseudo = policy(as_unit(images), generator=stream(record.seed, "pairs", share.augmentation))
+    changed = (pseudo.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    pairs = [
         (_plain(data.normal_names[row], before), _plain(data.normal_names[row], after))
         for row, before, after in zip(rows, images.numpy(), changed, strict=True)
     ]
+    return PseudoGroup(share=share, pairs=pairs)
 
 
 def _plain(name: str, image: np.ndarray) -> Picture:

@@ -1,0 +1,156 @@
+"""How a scorer is made, in words and numbers: what a job is given, and what a saved model remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from feint.augmentations import AUGMENTATIONS, NUISANCES
+from feint.core.augmentation import Mixture, Policy, PseudoAnomalies
+from feint.core.detector import Log, Scorer, no_log
+from feint.detectors import DETECTORS, POOL_DETECTORS
+from feint.detectors.committee import Committee
+from feint.detectors.cross_fitting import CrossFitted, cross_fitted
+
+Range = dict[str, tuple[float, float]]
+Setting = bool | int | float | str
+UNKNOWN = (0.0, 1.0)
+FOLDS = 3
+
+
+class Making(BaseModel):
+    """How pseudo-anomalies are made: an augmentation's name and ranges of its magnitudes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    augmentation: str
+    ranges: Range
+
+    def policy(self) -> Policy:
+        """Return the policy."""
+        augmentation = (AUGMENTATIONS | NUISANCES)[self.augmentation]()
+        order = [m.name for m in augmentation.magnitudes]
+        return Policy(
+            augmentation=augmentation,
+            low=tuple(self.ranges[name][0] for name in order),
+            high=tuple(self.ranges[name][1] for name in order),
+        )
+
+
+def whole_range(name: str) -> Making:
+    """Return the making that draws every magnitude from its whole range."""
+    augmentation = (AUGMENTATIONS | NUISANCES)[name]
+    return Making(augmentation=name, ranges={m.name: (m.low, m.high) for m in augmentation.magnitudes})
+
+
+def static(name: str, magnitudes: dict[str, float]) -> Making:
+    """Return the making that always uses these magnitudes."""
+    return Making(augmentation=name, ranges={each: (value, value) for each, value in magnitudes.items()})
+
+
+def nuisance_policies(names: Sequence[str]) -> tuple[Policy, ...]:
+    """Return the policies of the named nuisances over their whole ranges."""
+    return tuple(whole_range(name).policy() for name in names)
+
+
+class Recipe(BaseModel):
+    """A detector of the catalogue with its settings and the kinds of its pseudo-anomalies; none: an empty list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: Literal[
+        "discriminator", "ae", "feature-gaussian", "feature-knn", "patch-knn", "pool-classifier", "pool-probe"
+    ]
+    settings: dict[str, Setting] = {}
+    makings: tuple[Making, ...] = ()
+
+    @property
+    def learns_from_pool(self) -> bool:
+        """Whether it is fitted on unlabelled images too, and therefore cross-fitted."""
+        return self.detector in POOL_DETECTORS
+
+    @property
+    def lines(self) -> int:
+        """How many lines a fit logs."""
+        steps = self.settings.get("steps")
+        if self.detector != "discriminator" or not self.makings or not isinstance(steps, int):
+            return 0
+        return 1 + (steps + 18) // 20
+
+    def trained_for(self, steps: int) -> Recipe:
+        """Return the recipe with as many steps, where it has steps and is no learner from the pool."""
+        if "steps" not in self.settings or self.learns_from_pool:
+            return self
+        return self.model_copy(update={"settings": self.settings | {"steps": steps}})
+
+    def policy(self) -> PseudoAnomalies | None:
+        """Return what makes the pseudo-anomalies; None: nothing does."""
+        policies = tuple(each.policy() for each in self.makings)
+        return None if not policies else policies[0] if len(policies) == 1 else Mixture(policies=policies)
+
+    def fit(self, normals: Tensor, *, nuisances: Sequence[str], device: str, seed: int, log: Log = no_log) -> Scorer:
+        """Fit on normal images (n, c, h, w), uint8."""
+        scorer: Scorer = self._build(DETECTORS, nuisances, device).fit(
+            normals, policy=self.policy(), seed=seed, log=log
+        )
+        return scorer
+
+    def cross_fit(
+        self,
+        normals: Tensor,
+        unlabelled: Tensor,
+        held_out: Tensor,
+        *,
+        nuisances: Sequence[str],
+        device: str,
+        seed: int,
+    ) -> CrossFitted[Scorer]:
+        """Fit on normal and unlabelled images, once for each fold of the latter."""
+        recipe = self._build(POOL_DETECTORS, nuisances, device)
+        copies = torch.unique(unlabelled.flatten(1), dim=0, return_inverse=True)[1].tolist()
+        return cross_fitted(recipe, normals, unlabelled, held_out, folds=FOLDS, seed=seed, groups=copies)
+
+    def empty(self, channels: int, size: tuple[int, int]) -> Scorer:
+        """Return a scorer of this recipe into which a saved state can be loaded."""
+        with torch.random.fork_rng(devices=[]):
+            scorer: Scorer = self._build(DETECTORS | POOL_DETECTORS, (), "cpu").scorer(channels, size)
+        return scorer
+
+    def _build(self, catalogue: Mapping[str, Any], nuisances: Sequence[str], device: str) -> Any:
+        kind = catalogue[self.detector]
+        known = {field.name for field in fields(kind)}
+        surroundings = {
+            "nuisances": nuisance_policies(nuisances),
+            "device": device,
+            "kinds": max(1, len(self.makings)),
+        }
+        return kind(**self.settings | {name: value for name, value in surroundings.items() if name in known})
+
+
+class Voters(BaseModel):
+    """The recipes of a committee, in the order of its members; each fold of the pool has a committee of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipes: list[Recipe] = Field(min_length=1)
+
+    @property
+    def folds(self) -> int:
+        """Into how many folds the pool is divided: 1 where no voter learns from it."""
+        return FOLDS if any(each.learns_from_pool for each in self.recipes) else 1
+
+    def empty(self, channels: int, size: tuple[int, int]) -> Committee:
+        """Return a committee into which a saved state can be loaded."""
+        units = [UNKNOWN] * len(self.recipes)
+        committees = [
+            Committee([each.empty(channels, size) for each in self.recipes], units=units, map_units=units)
+            for _ in range(self.folds)
+        ]
+        if len(committees) == 1:
+            return committees[0]
+        return Committee(committees, units=[UNKNOWN] * self.folds, map_units=[UNKNOWN] * self.folds)

@@ -1,0 +1,145 @@
+"""What was weighed, kept: every candidate of a run with its scorer, so that labels can judge the choice later."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from feint.core.detector import Scorer
+from feint.core.errors import IntegrityError
+from feint.core.files import atomic, write_text
+from feint.data import open_images
+from feint.detectors.committee import Committee, Unit
+from feint.records.run import PreprocessingRecord
+from feint.runs.candidates import Landscapes
+from feint.runs.choosing import ENSEMBLE, Choice, scores_of, vote
+from feint.runs.jobs import load_searched, scorer_state
+from feint.runs.preparing import Prepared
+from feint.runs.recipes import FOLDS, UNKNOWN, Recipe
+from feint.runs.score import scores_of_images
+
+FOLDER, TABLE, LIST = "candidates", "candidates.csv", "candidates.json"
+LANDSCAPES = "landscapes.safetensors"
+
+
+class Weighed(BaseModel):
+    """One candidate: how it was made, for which images, and the unit in which it votes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    recipe: Recipe
+    preprocessing: PreprocessingRecord
+    unit: Unit
+
+    def load(self, folder: Path) -> Scorer:
+        """Return its scorer; raises IntegrityError where its file is missing, cut short or changed."""
+        path = folder / FOLDER / f"{self.name}.safetensors"
+        shape = self.preprocessing
+        empty = self.recipe.empty(shape.channels, (shape.height, shape.width))
+        if self.recipe.learns_from_pool:
+            others = [self.recipe.empty(shape.channels, (shape.height, shape.width)) for _ in range(FOLDS - 1)]
+            empty = Committee([empty, *others], units=[UNKNOWN] * FOLDS, map_units=[UNKNOWN] * FOLDS)
+        try:
+            empty.load_state_dict(scorer_state(load_file(path)))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise IntegrityError(f"{path} is missing, cut short or changed: {reason}. Tune again.") from error
+        return empty
+
+
+class WeighedList(BaseModel):
+    """candidates.json: every sound candidate, and which of them vote in the ensemble, if there is one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: list[Weighed]
+    voters: list[str]
+
+
+def write_weighed(folder: Path, *, data: Prepared, choice: Choice, jobs: Path) -> None:
+    """Write the candidates' scores of the unlabelled images, and their scorers, into a run's folder."""
+    (folder / FOLDER).mkdir(exist_ok=True)
+    columns: dict[str, object] = {"path": [data.unlabelled_names[i] for i in data.pool]}
+    columns |= {name: scores_of(choice, c)[1] for c, name in enumerate(choice.names)}
+    write_text(folder / TABLE, pd.DataFrame(columns).to_csv(index=False, lineterminator="\n"))
+    listed = WeighedList(
+        candidates=[
+            Weighed(
+                name=each.name, recipe=each.recipes[0], preprocessing=data.preprocessing[each.px], unit=each.unit(0)
+            )
+            for each in choice.candidates
+        ],
+        voters=[each.name for each in choice.voters] if ENSEMBLE in choice.names else [],
+    )
+    write_text(folder / LIST, listed.model_dump_json(indent=2))
+    for each in choice.candidates:
+        shutil.copyfile(jobs / f"{each.job}.safetensors", folder / FOLDER / f"{each.name}.safetensors")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Scores (n,) of every candidate by name, of images by path."""
+
+    paths: tuple[str, ...]
+    scores: dict[str, np.ndarray]
+
+
+def read_weighed(folder: Path) -> Table:
+    """Return the scores of the unlabelled images by which candidates were weighed."""
+    path = folder / TABLE
+    try:
+        table = pd.read_csv(path, dtype={"path": str}, keep_default_na=False)
+        names = [str(name) for name in table.columns[1:]]
+        return Table(tuple(table["path"]), {name: table[name].to_numpy(dtype=np.float64) for name in names})
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise IntegrityError(f"{path} is missing, cut short or changed: {reason}. Tune again.") from error
+
+
+def write_landscapes(folder: Path, landscapes: Landscapes, jobs: Path) -> None:
+    """Write the scores of the unlabelled images at every point of every landscape, in the order of their records."""
+    every = [same[0] for per_rotation in landscapes.values() for same in zip(*per_rotation, strict=True)]
+    tensors = {
+        f"{i:03d}": torch.from_numpy(load_searched(job, jobs).unlabelled[: job.points]) for i, job in enumerate(every)
+    }
+    with atomic(folder / LANDSCAPES) as temporary:
+        temporary.write_bytes(save(tensors))
+
+
+def read_landscapes(folder: Path) -> list[np.ndarray]:
+    """Return the scores (k, n) of the unlabelled images at the points of each landscape."""
+    path = folder / LANDSCAPES
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise IntegrityError(f"{path} is missing, cut short or changed: {error}. Tune again.") from error
+    return [tensors[name].numpy() for name in sorted(tensors)]
+
+
+def score_weighed(folder: Path, images: Path) -> Table:
+    """Return the scores of other images by every candidate, those that learned from the pool by all folds together."""
+    path = folder / LIST
+    try:
+        listed = WeighedList.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise IntegrityError(f"{path} is missing, cut short or changed: {reason}. Tune again.") from error
+    opened = open_images(images, role="unlabelled")
+    paths: tuple[str, ...] = ()
+    scores: dict[str, np.ndarray] = {}
+    for each in listed.candidates:
+        paths, scores[each.name] = scores_of_images(each.load(folder), each.preprocessing, opened)
+    if listed.voters:
+        units = [each.unit for name in listed.voters for each in listed.candidates if each.name == name]
+        scores[ENSEMBLE] = vote([scores[name] for name in listed.voters], units)
+    return Table(paths, scores)
