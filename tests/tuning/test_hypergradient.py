@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from feint.core.errors import SettingError
 from feint.core.streams import stream
 from feint.testing.hypergradients import QuadraticProblem
 from feint.tuning.alignment import alignment_loss
-from feint.tuning.hypergradient import first_order, unrolled
+from feint.tuning.hypergradient import first_order, implicit_cg, implicit_neumann, unrolled
 
 ALPHA = 1.0
 chance = stream(0, "toy")
@@ -96,7 +97,7 @@ def test_first_order_trains_the_same_weights_and_reports_the_same_losses(steps):
 
 def test_first_order_on_the_quadratic_problem_is_the_direct_path():
     problem = QuadraticProblem.made()
-    assert torch.allclose(problem.solve(first_order, 2).gradient, problem.v - problem.s)
+    assert torch.allclose(problem.solve(first_order, 2).gradient, problem.direct(problem.trained(2)))
     wanted = problem.gradient(2)
     assert (problem.solve(first_order, 2).gradient - wanted).norm() / wanted.norm() > 0.01
 
@@ -105,3 +106,91 @@ def test_first_order_is_zero_where_only_the_weights_act():
     problem = QuadraticProblem.made()
     found = first_order(problem.lower, problem.upper_of_weights, problem.w, problem.v, rates=problem.rates)
     assert found.gradient.tolist() == [0.0, 0.0, 0.0]
+
+
+def regularised(w, v):
+    """The lower problem with one solution."""
+    return lower(w, v) + 0.05 * sum((each**2).sum() for each in w)
+
+
+def solved(v):
+    """Return the weights that solve `regularised`, by Newton's method from W: plain linear algebra on the Hessian."""
+    shapes = [each.shape for each in W]
+
+    def split(x):
+        return tuple(part.reshape(shape) for part, shape in zip(x.split([6, 2]), shapes, strict=True))
+
+    at = unrolled(regularised, upper, W, v, rates=[1.0, 1.0], steps=60).weights
+    x = torch.cat([each.flatten() for each in at])
+    for _ in range(6):
+        slope = torch.autograd.functional.jacobian(lambda x: regularised(split(x), v), x)
+        hessian = torch.autograd.functional.hessian(lambda x: regularised(split(x), v), x)
+        x = x - torch.linalg.solve(hessian, slope)
+    assert slope.norm() < 1e-9
+    return split(x)
+
+
+def best_response_differences(step=1e-5):
+    """Return the derivative of the upper loss after training to the end, anew for every v."""
+    unit = torch.eye(2, dtype=torch.float64) * step
+    ends = [(upper(solved(V + e), V + e) - upper(solved(V - e), V - e)) / (2 * step) for e in unit]
+    return torch.stack(ends).detach()
+
+
+@pytest.mark.parametrize(("method", "steps"), [(implicit_cg, 20), (implicit_neumann, 600)])
+def test_implicit_equals_central_differences_of_training_to_the_end(method, steps):
+    wanted = best_response_differences()
+    found = method(regularised, upper, solved(V), V, rates=[1.0, 1.0], steps=steps).gradient
+    assert (found - wanted).norm() / wanted.norm() < 1e-6
+    direct = first_order(regularised, upper, solved(V), V, rates=[1.0, 1.0]).gradient
+    assert (direct - wanted).norm() / wanted.norm() > 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 4, 10])
+def test_neumann_at_the_solution_is_unrolling_as_many_steps(steps):
+    w, rates = solved(V), [ALPHA, torch.tensor([0.3, 1.2], dtype=torch.float64)]
+    series = implicit_neumann(regularised, upper, w, V, rates=rates, steps=steps).gradient
+    assert torch.allclose(series, unrolled(regularised, upper, w, V, rates=rates, steps=steps).gradient, rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", [implicit_cg, implicit_neumann])
+def test_damping_adds_to_the_eigenvalues(method):
+    problem, damping = QuadraticProblem.solved(), 0.3
+    found = method(problem.lower, problem.upper, problem.w, problem.v, rates=problem.rates, steps=100, damping=damping)
+    w = problem.flat(problem.w)
+    inverse = torch.linalg.inv(problem.A + damping * torch.eye(5, dtype=torch.float64))
+    wanted = problem.direct(w) + problem.B.T @ inverse @ problem.slope(w)
+    assert torch.allclose(found.gradient, wanted, rtol=1e-9)
+
+
+def test_conjugate_gradients_need_no_more_steps_than_weights():
+    problem = QuadraticProblem.solved()
+    for rates in (problem.rates, [1.0, 1.0], [1e-3, 7.0]):
+        found = implicit_cg(problem.lower, problem.upper, problem.w, problem.v, rates=rates, steps=5)
+        assert torch.allclose(found.gradient, problem.implicit(), rtol=1e-8)
+
+
+def test_conjugate_gradients_stop_where_the_problem_bends_downwards():
+    """What is left is one unrolled step: a Neumann series of one term."""
+    problem = QuadraticProblem.solved()
+
+    def bent(w, v):
+        return problem.lower(w, v) - (problem.flat(w) ** 2).sum()
+
+    found = implicit_cg(bent, problem.upper, problem.w, problem.v, rates=problem.rates, steps=5)
+    one = implicit_neumann(bent, problem.upper, problem.w, problem.v, rates=problem.rates, steps=1)
+    assert torch.allclose(found.gradient, one.gradient)
+    enough = implicit_cg(bent, problem.upper, problem.w, problem.v, rates=problem.rates, steps=9, damping=2.0)
+    assert torch.allclose(enough.gradient, problem.implicit(), rtol=1e-8)
+
+
+@pytest.mark.parametrize("method", [unrolled, first_order, implicit_cg, implicit_neumann])
+def test_no_steps_are_refused(method):
+    with pytest.raises(SettingError, match="at least 1: got 0"):
+        QuadraticProblem.made().solve(method, 0)
+
+
+@pytest.mark.parametrize("method", [implicit_cg, implicit_neumann])
+def test_negative_damping_is_refused(method):
+    with pytest.raises(SettingError, match="damping must be at least 0: got -1"):
+        method(lower, upper, W, V, rates=[1.0, 1.0], damping=-1)
