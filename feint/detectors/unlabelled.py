@@ -72,7 +72,7 @@ class PoolClassifier(PoolDetector[PoolClassifierScorer]):
         width, depth: of the encoder.
         steps: optimiser steps; batch: normal images a step, and as many unlabelled ones.
         rate: peak learning rate of AdamW under a one-cycle schedule; weight_decay likewise.
-        prior: pi. None did better on pools with half anomalies, 0.9 with a tenth and less (`benchmarks/rival.py`).
+        prior: pi. 0.9 and None did alike on average (`benchmarks/rival.py`).
         shift: how far each image is moved at random in training, as a share of its sides.
         nuisances: changes that must not count as anomalies, applied to every image in training.
         device: where the training runs; images stay where they are.
