@@ -8,20 +8,28 @@ from unittest import SkipTest
 
 import broken_augmentations
 import broken_backends
+import broken_criteria
 import broken_detectors
 import broken_hypergradients
+import broken_pool_detectors
 import pytest
 
 from feint.testing.augmentations import AUGMENTATION_CHECKS
 from feint.testing.backends import BACKEND_CHECKS
+from feint.testing.criteria import CRITERION_CHECKS
 from feint.testing.detectors import DETECTOR_CHECKS
-from feint.testing.hypergradients import HYPERGRADIENT_CHECKS
+from feint.testing.hypergradients import FIRST_ORDER_CHECKS, IMPLICIT_CHECKS, UNROLLED_CHECKS
+from feint.testing.pool_detectors import POOL_DETECTOR_CHECKS
 
 KINDS = {
     "augmentation": (broken_augmentations, AUGMENTATION_CHECKS),
     "detector": (broken_detectors, DETECTOR_CHECKS),
-    "hypergradient": (broken_hypergradients, HYPERGRADIENT_CHECKS),
+    "pool-detector": (broken_pool_detectors, POOL_DETECTOR_CHECKS),
+    "unrolled": (broken_hypergradients.UNROLLED, UNROLLED_CHECKS),
+    "implicit": (broken_hypergradients.IMPLICIT, IMPLICIT_CHECKS),
+    "first_order": (broken_hypergradients.FIRST_ORDER, FIRST_ORDER_CHECKS),
     "backend": (broken_backends, BACKEND_CHECKS),
+    "criterion": (broken_criteria, CRITERION_CHECKS),
 }
 
 

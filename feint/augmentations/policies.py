@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, field, replace
 
+import torch
+
 from feint.augmentations.blur import Blur
 from feint.augmentations.colorjitter import ColorJitter
 from feint.augmentations.crop import Crop
@@ -82,8 +84,15 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
+RANDOM_STATIC = "rs-"
+RANDOM_DYNAMIC = "rd-"
+
+
 def policy_named(name: str) -> Policy:
     """Return the policy called `name`: one of `POLICIES`, or one of `VARIANTS` and a number, as in `cutout-0.1`.
+
+    `rd-NAME` (random dynamic) and `rs-NAME` (random static) are NAME itself: the second says that a training draws its
+    magnitudes once, which `policy_for_training` does.
 
     Raises: SettingError for another name, with the closest there is, and for a number out of range.
 
@@ -91,6 +100,8 @@ def policy_named(name: str) -> Policy:
         >>> policy_named("cutout-0.1").low
         (0.1, 1.0)
     """
+    if name.startswith((RANDOM_STATIC, RANDOM_DYNAMIC)):
+        name = name[len(RANDOM_STATIC) :]
     if name in POLICIES:
         return POLICIES[name]
     base, _, text = name.rpartition("-")
@@ -110,6 +121,24 @@ def policy_named(name: str) -> Policy:
         low=tuple(given.get(each, low) for each, low in zip(names, policy.low, strict=True)),
         high=tuple(given.get(each, high) for each, high in zip(names, policy.high, strict=True)),
     )
+
+
+def policy_for_training(name: str, *, generator: torch.Generator) -> Policy:
+    """Return the policy called `name` as one training uses it: of `rs-NAME` each magnitude is drawn here, for good.
+
+    References: the baselines random static and random dynamic of Yoo, Zhao, Akoglu (KDD 2025), arXiv:2306.12033.
+
+    Example:
+        >>> policy = policy_for_training("rs-cutout", generator=torch.Generator().manual_seed(0))
+        >>> policy.low == policy.high
+        True
+    """
+    policy = policy_named(name)
+    if not name.startswith(RANDOM_STATIC):
+        return policy
+    _, magnitudes = policy.draw(torch.zeros(1, 1, 1, 1), generator=generator)
+    drawn = tuple(magnitudes[0].tolist())
+    return replace(policy, low=drawn, high=drawn)
 
 
 def category_of(name: str) -> Category:

@@ -29,6 +29,7 @@ class PlanName(StrEnum):
     """Plans that come with Feint."""
 
     paper = "paper"
+    st_ssad = "st-ssad"
 
 
 class BackendName(StrEnum):
@@ -47,19 +48,24 @@ def _group() -> None:
 @app.command()
 def plan(
     name: Annotated[PlanName, typer.Argument(help="Which plan.")],
-    out: Annotated[Path, typer.Option(help="The TOML file to write.", metavar="PLAN.toml")],
+    out: Annotated[
+        Path | None, typer.Option(help="The TOML file to write (default: print it).", metavar="PLAN.toml")
+    ] = None,
     root: Annotated[str, typer.Option(help="The folder of the data sets.", metavar="DIR")] = "DATA",
 ) -> None:
-    """Write a plan that comes with Feint, to be changed by hand."""
+    """Write or print a plan that comes with Feint, to be changed by hand."""
     from feint.core.errors import OutputError
     from feint.core.files import write_text
-    from feint.studies.paper import plan_text
+    from feint.studies.paper import ABOUT, plan_text
 
+    text = plan_text(name.value, root=root)
+    if out is None:
+        print(text, end="")  # noqa: T201
+        return
     if out.exists():
         raise OutputError(f"{out} exists already and is not overwritten: choose another name.")
-    write_text(out, plan_text(name.value, root=root))
-    say(f"Wrote {out}: 420 tasks x 13 augmentations x 3 detectors, plus each vanilla detector once. Next: "
-        f"feint study run {out} --store STORE --dry-run")  # fmt: skip
+    write_text(out, text)
+    say(f"Wrote {out}: {ABOUT[name.value]}. Next: feint study run {out} --store STORE --dry-run")
 
 
 @app.command()
@@ -107,7 +113,8 @@ def status(
         if number == FAILED_SHOWN and not traceback:
             print(f"... and {len(failed) - FAILED_SHOWN} more")  # noqa: T201
             break
-        where = f"{cell.detector} with {cell.augmentation} on {cell.data}/{cell.normal}, seed {cell.seed}"
+        place = f"{cell.data}/{cell.normal}{f'/{cell.task}' if cell.task else ''}"
+        where = f"{cell.detector} with {cell.augmentation} on {place}, seed {cell.seed}"
         print(f"failed: {where}: {cell.reason}")  # noqa: T201
         if traceback:
             print(traces[str(cell.key)])  # noqa: T201
@@ -117,11 +124,16 @@ def status(
 def export(
     store: StoreArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT.csv|OUT.parquet", help="The table to write.")],
+    trajectories: Annotated[
+        bool, typer.Option("--trajectories", help="Write the paths of tuned magnitudes instead.")
+    ] = False,
 ) -> None:
     """Write one row per cell, task and metric."""
-    from feint.studies.reading import export_rows
+    from feint.studies.reading import export_rows, write_table
+    from feint.studies.trajectories import read_trajectories
 
-    say(f"Wrote {export_rows(store, out):,} rows to {out}.")
+    rows = write_table(read_trajectories(store), out) if trajectories else export_rows(store, out)
+    say(f"Wrote {rows:,} rows to {out}.")
 
 
 @app.command()

@@ -14,23 +14,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 import feint
-from feint.augmentations.policies import policy_named
+from feint.augmentations.policies import policy_for_training
 from feint.backends import Shared
 from feint.core.augmentation import Exposure, PseudoAnomalies, Unchanged
-from feint.core.detector import Scorer, as_unit
-from feint.core.errors import CollapseError, FeintError
+from feint.core.detector import PoolDetector, Scorer
+from feint.core.errors import FeintError
 from feint.core.streams import numpy_stream, stream
 from feint.data.testbeds import NormalSet
 from feint.studies.evaluating import Pixelwise, Result, evaluate_task
-from feint.studies.plan import Setting, recipe_of
+from feint.studies.plan import Setting, TunePool, recipe_of
+from feint.studies.scoring import check_scores, close_up, map_images, score_images, tuning_arrays
+from feint.studies.tune_pool import Share, shares
+from feint.tuning.st_ssad import TunedScorer
 
-CHUNK = 256
-CLOSE_UPS = 60
-PICTURES = 4
-PICTURE_PX = 64
 OUTLIERS = 0.1
 
 
@@ -38,7 +36,10 @@ OUTLIERS = 0.1
 class Cell:
     """One training: a detector with an augmentation on a normal class with a seed; all of its tasks share it.
 
-    `images` is the fingerprint of the data and of how they are prepared; `close_up` asks for embeddings and pictures.
+    A detector that learns from unlabelled images too is trained for each `task` of its own (such as `one-vs-one/7`;
+    empty: all of them). `tune_pool` says which of a task's images it sees and on which it is judged, as all detectors
+    of the plan are. `images` is the fingerprint of the data and of how they are prepared; `close_up` asks for
+    embeddings and pictures.
     """
 
     detector: str
@@ -49,6 +50,8 @@ class Cell:
     normal: str
     seed: int
     images: str
+    task: str = ""
+    tune_pool: TunePool | None = None
     close_up: bool = False
 
     @property
@@ -105,38 +108,62 @@ def run_cell(cell: Cell, images: Images) -> Outcome:
 
 
 def experiment(cell: Cell, images: Images) -> tuple[list[Result], dict[str, NDArray[np.generic]]]:
-    """Return the results of every task of a cell, and its arrays: scores by name, and, close up, what explains them."""
+    """Return the results of every task of a cell, and its arrays: scores by name, and, close up, what explains them.
+
+    The arrays of scores have a place for every test image; it is NaN where the image is of no task of the cell.
+    """
     seen = images.open()
-    policy = policy_of(cell, images)
-    scorer = recipe_of(cell.kind, dict(cell.settings)).fit(_tensor(seen.train), policy=policy, seed=cell.seed)
-    test = seen.test
+    mine = [each for each in shares(seen, cell.tune_pool, seed=cell.seed) if cell.task in {"", each.name}]
+    scorer, policy = fit_cell(cell, images, seen, mine)
+    rows = np.unique(np.concatenate([np.union1d(each.seen, each.judged) for each in mine]))
+    whole = len(rows) == len(seen.kinds)
+    test, kinds = (seen.test, seen.kinds) if whole else (seen.test[rows], seen.kinds[rows])
     scores = score_images(scorer, test)
     for name, found in scores.items():
         check_scores(found, name)
-    pixelwise = pixelwise_of(seen, test, scorer)
-    results = [
-        result
-        for task, pool in zip(seen.tasks, seen.pools, strict=True)
-        for result in evaluate_task(
-            task,
-            {name: found[pool] for name, found in scores.items()},
-            seen.kinds[pool] != 0,
+    pixelwise = pixelwise_of(seen, rows, test, scorer)
+    results = []
+    for share in mine:
+        judged = np.searchsorted(rows, share.judged)
+        results += evaluate_task(
+            share.task,
+            {name: found[judged] for name, found in scores.items()},
+            kinds[judged] != 0,
             main=scorer.score,
-            pixelwise=None if pixelwise is None else pixelwise.rows(pool),
+            pixelwise=None if pixelwise is None else pixelwise.rows(judged),
         )
-    ]
-    arrays: dict[str, NDArray[np.generic]] = {f"scores.{name}": found for name, found in scores.items()}
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for name, found in scores.items():
+        arrays[f"scores.{name}"] = np.full(len(seen.kinds), np.nan, np.float32)
+        arrays[f"scores.{name}"][rows] = found
+    if isinstance(scorer, TunedScorer):
+        arrays |= tuning_arrays(scorer.tuning)
     if cell.close_up:
-        arrays |= close_up(cell, seen, test, scorer, policy)
+        shown = {f"test:{name}": test[kinds == kind] for kind, name in enumerate(seen.names) if kind in kinds}
+        arrays |= close_up(shown | {"train": seen.train}, scorer, policy, seed=cell.seed)
     return results, arrays
 
 
-def pixelwise_of(seen: NormalSet, test: NDArray[np.uint8], scorer: Scorer) -> Pixelwise | None:
-    """Return the anomaly maps of all `test` images beside their ground truth; None where there is none."""
+def fit_cell(
+    cell: Cell, images: Images, seen: NormalSet, mine: Sequence[Share]
+) -> tuple[Scorer, PseudoAnomalies | None]:
+    """Return the fitted scorer of a cell, and what made, or would make, its pseudo-anomalies."""
+    recipe = recipe_of(cell.kind, dict(cell.settings))
+    normals = torch.from_numpy(np.array(seen.train))
+    if not isinstance(recipe, PoolDetector):
+        policy = policy_of(cell, images)
+        return recipe.fit(normals, policy=policy, seed=cell.seed), policy
+    (share,) = mine
+    scorer: Scorer = recipe.fit(normals, torch.from_numpy(np.array(seen.test[share.seen])), seed=cell.seed)
+    return scorer, scorer.tuning.policy if isinstance(scorer, TunedScorer) else None
+
+
+def pixelwise_of(seen: NormalSet, rows: NDArray[np.intp], test: NDArray[np.uint8], scorer: Scorer) -> Pixelwise | None:
+    """Return the anomaly maps of the `test` images, at `rows`, beside their ground truth; None where there is none."""
     masks, known = seen.masks, seen.masked
     if masks is None or known is None:
         return None
-    return Pixelwise(maps=map_images(scorer, test), masks=masks, known=known)
+    return Pixelwise(maps=map_images(scorer, test), masks=masks[rows], known=known[rows])
 
 
 def policy_of(cell: Cell, images: Images) -> PseudoAnomalies | None:
@@ -154,66 +181,9 @@ def policy_of(cell: Cell, images: Images) -> PseudoAnomalies | None:
         count = max(1, round(OUTLIERS * len(others)))
         chosen = np.sort(numpy_stream(0, "outliers", cell.augmentation).choice(len(others), count, replace=False))
         return Exposure(images=torch.from_numpy(np.array(others[chosen])))
-    return policy_named(cell.augmentation)
-
-
-def check_scores(scores: NDArray[np.floating], name: str) -> None:
-    """Raise CollapseError where scores are not finite or all the same: such a detector has learnt nothing."""
-    if not np.isfinite(scores).all():
-        raise CollapseError(f"{int((~np.isfinite(scores)).sum())} of {len(scores)} values of {name} are not finite.")
-    if np.ptp(scores) <= 1e-7 * np.abs(scores).max():
-        raise CollapseError(f"all {len(scores)} values of {name} are {scores[0]:.6g}: the detector has collapsed.")
-
-
-@torch.no_grad()
-def score_images(scorer: Scorer, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Return every score (n,) that the scorer gives of images (n, c, h, w), uint8."""
-    found = [scorer.all_scores(chunk) for chunk in _chunks(images)]
-    return {name: torch.cat([each[name].cpu() for each in found]).float().numpy() for name in found[0]}
-
-
-@torch.no_grad()
-def map_images(scorer: Scorer, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return anomaly maps (n, h, w) of images (n, c, h, w), uint8."""
-    return torch.cat([scorer.map(chunk).cpu() for chunk in _chunks(images)]).float().numpy()
-
-
-@torch.no_grad()
-def close_up(
-    cell: Cell, seen: NormalSet, test: NDArray[np.uint8], scorer: Scorer, policy: PseudoAnomalies | None
-) -> dict[str, NDArray[np.generic]]:
-    """Return, for a few images of each kind, scores, embeddings, pictures and maps, as `close.PART.KIND`.
-
-    Kinds are "train", "pseudo" and the names of the test images' kinds, as `test:NAME`.
-    """
-    groups = {f"test:{name}": _few(test[seen.kinds == kind]) for kind, name in enumerate(seen.names)}
-    units = {name: as_unit(_tensor(found)) for name, found in (groups | {"train": _few(seen.train)}).items()}
-    if policy is not None:
-        units["pseudo"] = policy(units["train"], generator=stream(cell.seed, "close up"))
-    found: dict[str, NDArray[np.generic]] = {}
-    for name, unit in units.items():
-        shown = unit[:PICTURES]
-        step = -(-max(shown.shape[2:]) // PICTURE_PX)
-        pictures = (shown[..., ::step, ::step].clamp(0, 1) * 255).round().to(torch.uint8)
-        found[f"close.scores.{name}"] = scorer(unit).float().numpy()
-        found[f"close.embeddings.{name}"] = scorer.embed(unit).half().numpy()
-        found[f"close.pictures.{name}"] = pictures.numpy()
-        found[f"close.maps.{name}"] = scorer.map(shown)[..., ::step, ::step].half().numpy()
-    return found
-
-
-def _few(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return at most `CLOSE_UPS` evenly spaced images."""
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), CLOSE_UPS)).astype(int))
-    return np.array(images[chosen])
-
-
-def _chunks(images: NDArray[np.uint8]) -> list[Tensor]:
-    return [as_unit(_tensor(images[i : i + CHUNK])) for i in range(0, len(images), CHUNK)]
-
-
-def _tensor(images: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(np.array(images))
+    return policy_for_training(
+        cell.augmentation, generator=stream(cell.seed, "magnitudes", cell.augmentation, cell.data, cell.normal)
+    )
 
 
 @cache
@@ -221,8 +191,9 @@ def code_version() -> str:
     """Return the hash of the code that decides results: a change of it makes other cells of the same settings."""
     root = Path(feint.__file__).parent
     digest = hashlib.sha256(feint.__version__.encode())
-    rooms = ("core", "augmentations", "networks", "detectors", "metrics", "data")
-    files = [*(file for room in rooms for file in sorted((root / room).rglob("*.py"))), Path(__file__)]
+    rooms = ("core", "augmentations", "networks", "detectors", "tuning", "metrics", "data")
+    own = [Path(__file__).with_name(f"{name}.py") for name in ("cell", "evaluating", "scoring", "tune_pool")]
+    files = [*(file for room in rooms for file in sorted((root / room).rglob("*.py"))), *own]
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

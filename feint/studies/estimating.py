@@ -13,12 +13,23 @@ from torch import Tensor
 from feint.augmentations.policies import policy_named
 from feint.backends import available_cores, open_named
 from feint.core.augmentation import Exposure, PseudoAnomalies
+from feint.core.detector import PoolDetector
 from feint.core.errors import InputError
 from feint.data.testbeds import NormalSet, normal_sets, task_names
-from feint.studies.cell import score_images
-from feint.studies.plan import Arm, DataTable, Plan, Setting, arms_of, recipe_of
+from feint.studies.plan import (
+    Arm,
+    DataTable,
+    Plan,
+    Setting,
+    arms_of,
+    learns_from_unlabelled,
+    recipe_of,
+    settings_of_arm,
+)
 from feint.studies.plan_file import read_plan
 from feint.studies.run import testbed_settings
+from feint.studies.scoring import score_images
+from feint.tuning import TUNERS
 
 SAMPLE = 256
 SAMPLE_TESTED = 20
@@ -27,6 +38,8 @@ CLOSE_UP_BYTES = 400_000.0
 ASSUMED_TRAINING = 6000
 ASSUMED_TESTED = 1000
 EPOCHS = ("pretrain_epochs", "epochs")
+STEPS = ("warm_start", "updates", "steps")
+PART = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +92,13 @@ def estimate(path: Path, *, workers: int | None = None) -> Estimate:
         except (InputError, ValueError) as error:
             problems.append(f"data {table.name}: {error}")
             continue
-        tasks += sum(len(each) for each in named.values())
-        cells |= dict.fromkeys(mine, seeds * len(named))
+        these = sum(len(each) for each in named.values())
+        trained = {arm: these if learns_from_unlabelled(plan.kind(arm.detector)) else len(named) for arm in mine}
+        tasks += these
+        cells |= {arm: seeds * count for arm, count in trained.items()}
         seconds |= _timed(plan, mine, sample, table)
         images = len(sample.test) * (table.test_limit or ASSUMED_TESTED) / SAMPLE_TESTED
-        disk += len(mine) * len(named) * (seeds * images * BYTES_PER_SCORE + CLOSE_UP_BYTES)
+        disk += sum(trained.values()) * (seeds * images * BYTES_PER_SCORE + CLOSE_UP_BYTES)
         disk += len(named) * sample.train[0].nbytes * ((table.train_limit or ASSUMED_TRAINING) + images)
     if problems:
         raise InputError("the data of the plan cannot be used:\n" + "\n".join(f"  - {each}" for each in problems))
@@ -118,10 +133,13 @@ def _timed(plan: Plan, arms: list[Arm], sample: NormalSet, table: DataTable) -> 
     found = {}
     with open_named("serial", workers=1):
         for arm in arms[:1] + arms:  # the first fit of a process also pays for what it loads
-            settings = dict(plan.settings(arm.detector))
+            settings = settings_of_arm(plan, arm)
             recipe, short = recipe_of(plan.kind(arm.detector), settings), _short(plan.kind(arm.detector), settings)
             begun = time.perf_counter()
-            scorer = short.fit(train, policy=_policy(arm.augmentation, train), seed=0)
+            if isinstance(short, PoolDetector):
+                scorer = short.fit(train, torch.from_numpy(sample.test), seed=0)
+            else:
+                scorer = short.fit(train, policy=_policy(arm.augmentation, train), seed=0)
             fitted = time.perf_counter()
             score_images(scorer, sample.test)
             scored = time.perf_counter()
@@ -138,13 +156,17 @@ def _policy(augmentation: str, train: Tensor) -> PseudoAnomalies | None:
 
 
 def _short(kind: str, settings: dict[str, Setting]) -> Any:
-    """Return the recipe with one epoch of each kind."""
+    """Return the recipe with one epoch of each kind; of a tuner, with one start and a tenth of the steps."""
     recipe = recipe_of(kind, settings)
+    if kind in TUNERS:
+        return recipe_of(kind, settings | {"starts": 1} | {name: -(-getattr(recipe, name) // PART) for name in STEPS})
     return recipe_of(kind, settings | {name: 1 for name in EPOCHS if getattr(recipe, name, None) is not None})
 
 
 def _times_as_much(recipe: Any, images: float) -> float:
-    """Return how much more a recipe computes than one epoch of each kind, on `images` times as many images."""
+    """Return how much more a recipe computes than the short one, on `images` times as many images."""
+    if type(recipe) in TUNERS.values():
+        return float(PART * recipe.starts)
     epochs = [int(getattr(recipe, name)) for name in EPOCHS if getattr(recipe, name, None) is not None]
     if epochs:
         return images * sum(epochs) / len(epochs)

@@ -86,18 +86,8 @@ def find(hypothesis: Hypothesis, relative: pd.DataFrame, categories: Mapping[str
     mine = mine[mine["testbed"].isin({"controlled"} if claim.controlled else WILD)]
     table = _table(mine, categories)
     if table is None:
-        return _silent(hypothesis, "no task was finished by all arms")
-    interval, verdict, sentence = claim.judge(table)
-    return Finding(
-        hypothesis=_title(hypothesis),
-        verdict=verdict if interval.trusted else "undecided",
-        sentence=sentence,
-        value=interval.value,
-        low=interval.low,
-        high=interval.high,
-        clusters=interval.clusters,
-        tasks=interval.tasks,
-    )
+        return silent(_title(hypothesis), "no task was finished by all arms")
+    return told(_title(hypothesis), *claim.judge(table))
 
 
 def _table(rows: pd.DataFrame, categories: Mapping[str, str]) -> Table | None:
@@ -130,17 +120,17 @@ def _aligned_category_first(table: Table) -> Judged:
     )
     sentence = (
         f"The category of the augmentation that made the anomalies is {_lead(found.value)} the best other category "
-        f"{_between(found)}."
+        f"{between(found)}."
     )
-    return found, _above_zero(found), sentence
+    return found, above_zero(found), sentence
 
 
 def _aligned_augmentation_first(table: Table) -> Judged:
     found = aligned_contrast(
         table.values, table.arms, table.anomalies, table.clusters, draws=DRAWS, generator=numpy_stream(0, "aligned arm")
     )
-    sentence = f"The augmentation that made the anomalies is {_lead(found.value)} the best other one {_between(found)}."
-    return found, _above_zero(found), sentence
+    sentence = f"The augmentation that made the anomalies is {_lead(found.value)} the best other one {between(found)}."
+    return found, above_zero(found), sentence
 
 
 def _misaligned_no_gain(table: Table) -> Judged:
@@ -149,7 +139,7 @@ def _misaligned_no_gain(table: Table) -> Judged:
     found = _mean(means, table, "misaligned")
     sentence = (
         "Augmentations of other categories than the one that made the anomalies change the AUROC by "
-        f"{_signed(found.value)} {_between(found)}."
+        f"{signed(found.value)} {between(found)}."
     )
     return found, _at_most_zero(found), sentence
 
@@ -159,14 +149,14 @@ def _geometric_first(table: Table) -> Judged:
     found = aligned_contrast(
         table.values, table.categories, targets, table.clusters, draws=DRAWS, generator=numpy_stream(0, "geometric")
     )
-    sentence = f"Geometric augmentations are {_lead(found.value)} the best other category {_between(found)}."
-    return found, _above_zero(found), sentence
+    sentence = f"Geometric augmentations are {_lead(found.value)} the best other category {between(found)}."
+    return found, above_zero(found), sentence
 
 
 def _local_and_elementwise_no_gain(table: Table) -> Judged:
     rows = [i for i, category in enumerate(table.categories) if category in QUIET]
     found = _mean(table.values[rows].mean(axis=0), table, "local and elementwise")
-    sentence = f"Local and elementwise augmentations change the AUROC by {_signed(found.value)} {_between(found)}."
+    sentence = f"Local and elementwise augmentations change the AUROC by {signed(found.value)} {between(found)}."
     return found, _at_most_zero(found), sentence
 
 
@@ -176,7 +166,7 @@ def _no_single_winner(table: Table) -> Judged:
     found = _mean(wins, table, "winner")
     sentence = (
         f"{table.arms[best]} is best on average, and the best of all on {found.value:.0%} of tasks "
-        f"{_between(found, share=True)}."
+        f"{between(found, share=True)}."
     )
     return found, _below(found, WINNER), sentence
 
@@ -185,7 +175,7 @@ def _self_supervision_hurts(table: Table) -> Judged:
     found = _mean((table.values < 0).mean(axis=0), table, "hurt")
     sentence = (
         f"On {found.value:.0%} of pairs of task and augmentation the AUROC is below that of the vanilla detector "
-        f"{_between(found, share=True)}."
+        f"{between(found, share=True)}."
     )
     return found, _turned(_below(found, HURT)), sentence
 
@@ -230,7 +220,8 @@ def _mean(values: FloatArray, table: Table, name: str) -> ClusterInterval:
     return cluster_mean(values, table.clusters, draws=DRAWS, generator=numpy_stream(0, name))
 
 
-def _above_zero(found: ClusterInterval) -> Verdict:
+def above_zero(found: ClusterInterval) -> Verdict:
+    """Return the verdict on the claim that a value is above zero."""
     return "confirmed" if found.low > 0 else "not confirmed" if found.high <= 0 else "undecided"
 
 
@@ -247,26 +238,37 @@ def _turned(verdict: Verdict) -> Verdict:
     return turned.get(verdict, verdict)
 
 
-def _silent(hypothesis: Hypothesis, why: str) -> Finding:
-    nan = float("nan")
+def told(title: str, interval: ClusterInterval, verdict: Verdict, sentence: str) -> Finding:
+    """Return what was found; `undecided` where too few clusters speak."""
     return Finding(
-        hypothesis=_title(hypothesis),
-        verdict="undecided",
-        sentence=f"Nothing can be said: {why}.",
-        value=nan,
-        low=nan,
-        high=nan,
-        clusters=0,
-        tasks=0,
+        hypothesis=title,
+        verdict=verdict if interval.trusted else "undecided",
+        sentence=sentence,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        clusters=interval.clusters,
+        tasks=interval.tasks,
     )
 
 
+def silent(title: str, why: str) -> Finding:
+    """Return the finding that nothing can be said, and why."""
+    nan = float("nan")
+    return told(title, ClusterInterval(nan, nan, nan, 0, 0), "undecided", f"Nothing can be said: {why}.")
+
+
+def where(hypothesis: Hypothesis) -> str:
+    """Return the detector of a hypothesis and the data sets it is about."""
+    return f"{hypothesis.detector}{' on ' + ' and '.join(hypothesis.data) if hypothesis.data else ''}"
+
+
 def _title(hypothesis: Hypothesis) -> str:
-    where = f" on {' and '.join(hypothesis.data)}" if hypothesis.data else ""
-    return f"{hypothesis.detector}{where}: {CLAIMS[hypothesis.name].says}"
+    return f"{where(hypothesis)}: {CLAIMS[hypothesis.name].says}"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a number with its sign, to three decimals."""
     return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -274,9 +276,10 @@ def _lead(value: float) -> str:
     return f"{abs(value):.3f} AUROC {'ahead of' if value >= 0 else 'behind'}"
 
 
-def _between(found: ClusterInterval, *, share: bool = False) -> str:
+def between(found: ClusterInterval, *, share: bool = False) -> str:
+    """Return in brackets the interval and what it rests on."""
     if not np.isfinite(found.low):
         return "(one cluster: no interval)"
-    low, high = (f"{each:.0%}" if share else _signed(each) for each in (found.low, found.high))
+    low, high = (f"{each:.0%}" if share else signed(each) for each in (found.low, found.high))
     trusted = "" if found.trusted else ", too few to be trusted"
     return f"(95 % interval {low} to {high}; {found.tasks} tasks of {found.clusters} trained normal classes{trusted})"

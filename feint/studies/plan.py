@@ -20,7 +20,9 @@ HypothesisName = Literal[
     "local-and-elementwise-no-gain",
     "no-single-winner",
     "self-supervision-hurts",
+    "tuned-beats-random",
 ]
+TunePool = Literal["val", "test"]
 
 
 def _listed(value: object) -> object:
@@ -34,10 +36,15 @@ class Table(BaseModel):
 
 
 class StudyTable(Table):
-    """`[study]`: the study's name and the seeds of its trainings."""
+    """`[study]`: the study's name and the seeds of its trainings.
+
+    `tune_pool` is for plans with a detector that learns from unlabelled images too. "val": it sees a random half of the
+    task's test images, and every arm of the plan is judged on the other half; "test": it sees and is judged on all.
+    """
 
     name: str = Field(min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    tune_pool: TunePool = "val"
 
 
 class DataTable(Table):
@@ -120,8 +127,13 @@ class Plan(Table):
         own = {key: value for key, value in self.detectors.get(name, {}).items() if key != "kind"}
         return general | own
 
+    def pool(self) -> TunePool | None:
+        """Return `tune_pool`, or None where no detector of the arms learns from unlabelled images."""
+        learns = any(learns_from_unlabelled(self.kind(name)) for name in self.arm_names())
+        return self.study.tune_pool if learns else None
 
-REFERENCE = {"dae": "ae", "ap": "ae", "deepsad": "deepsvdd", "discriminator": "ae"}
+
+REFERENCE = {"dae": "ae", "ap": "ae", "deepsad": "deepsvdd", "discriminator": "ae", "st-ssad": "ae"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,28 +151,61 @@ def arms_of(plan: Plan) -> tuple[list[Arm], list[str]]:
     left_out: dict[str, None] = {}
     for table in plan.arms:
         for name in table.detectors:
-            wants = recipe_of(plan.kind(name), plan.settings(name)).pseudo_anomalies
             for augmentation in table.augmentations:
-                if wants == "refused" and augmentation != "none":
-                    left_out[f"{name} with {augmentation}: it learns from normal images alone"] = None
-                elif wants != "refused" and augmentation == "none":
-                    left_out[f"{name} with none: it learns from pseudo-anomalies"] = None
+                if why := _senseless(plan.kind(name), plan.settings(name), augmentation):
+                    left_out[f"{name} with {augmentation}: {why}"] = None
                 else:
                     for data in table.data or [each.name for each in plan.data]:
                         found[Arm(detector=name, augmentation=augmentation, data=data)] = None
     return list(found), list(left_out)
 
 
+def _senseless(kind: str, settings: dict[str, Setting], augmentation: str) -> str:
+    """Return why a detector cannot be used with an augmentation; empty if it can."""
+    from feint.tuning import TUNERS
+    from feint.tuning.st_ssad import TUNABLE
+
+    if kind in TUNERS:
+        return "" if augmentation in TUNABLE else f"it tunes one of {', '.join(TUNABLE)}"
+    wants = getattr(recipe_of(kind, settings), "pseudo_anomalies", "refused")
+    if wants == "refused" and augmentation != "none":
+        unlabelled = " and unlabelled" if learns_from_unlabelled(kind) else ""
+        return f"it learns from normal{unlabelled} images alone"
+    return "it learns from pseudo-anomalies" if wants != "refused" and augmentation == "none" else ""
+
+
+def catalogue() -> dict[str, type[Any]]:
+    """Return every detector that a study can run, by name, those that learn from unlabelled images among them."""
+    from feint.detectors import DETECTORS, POOL_DETECTORS
+    from feint.tuning import TUNERS
+
+    return {**DETECTORS, **POOL_DETECTORS, **TUNERS}
+
+
+def learns_from_unlabelled(kind: str) -> bool:
+    """Return whether the detector `kind` of the catalogue is fitted on unlabelled images too; not if it is unknown."""
+    from feint.core.detector import PoolDetector
+
+    return issubclass(catalogue().get(kind, object), PoolDetector)
+
+
+def settings_of_arm(plan: Plan, arm: Arm) -> dict[str, Setting]:
+    """Return the settings of an arm's detector; one that tunes an augmentation is told which."""
+    from feint.tuning import TUNERS
+
+    told: dict[str, Setting] = {"augmentation": arm.augmentation} if plan.kind(arm.detector) in TUNERS else {}
+    return plan.settings(arm.detector) | told
+
+
 def recipe_of(kind: str, settings: dict[str, Setting]) -> Any:
     """Return the detector `kind` of the catalogue with these settings; raises SettingError where they do not fit."""
-    from feint.detectors import DETECTORS
-
-    known = {field.name: field.default for field in fields(DETECTORS[kind])}  # type: ignore[arg-type]
+    recipe = catalogue()[kind]
+    known = {field.name: field.default for field in fields(recipe)}
     for name, value in settings.items():
         wanted = type(known.get(name))
         if wanted in {bool, int, float, str} and type(value) is not wanted and (wanted, type(value)) != (float, int):
             raise SettingError(f"{kind}: {name} must be of type {wanted.__name__}: got {value!r}.")
-    return DETECTORS[kind](**settings)
+    return recipe(**settings)
 
 
 def check_augmentation(name: str) -> None:
@@ -181,7 +226,8 @@ def category_of_augmentation(name: str) -> str:
 
 
 def settings_of(kind: str) -> set[str]:
-    """Return the names of the settings that the detector `kind` of the catalogue has; none if it is unknown."""
-    from feint.detectors import DETECTORS
+    """Return the names of the settings that a plan can give the detector `kind` of the catalogue; none if unknown."""
+    from feint.tuning import TUNERS
 
-    return {field.name for field in fields(DETECTORS[kind])} if kind in DETECTORS else set()  # type: ignore[arg-type]
+    known = {field.name for field in fields(catalogue()[kind])} if kind in catalogue() else set()
+    return known - {"augmentation"} if kind in TUNERS else known

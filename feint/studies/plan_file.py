@@ -18,6 +18,7 @@ from feint.studies.plan import (
     Rules,
     StudyTable,
     Table,
+    catalogue,
     check_augmentation,
     recipe_of,
     settings_of,
@@ -101,16 +102,14 @@ def _placed(table: DataTable, folder: Path, problems: list[str]) -> DataTable:
 
 def _problems(plan: Plan) -> list[str]:
     """Return everything that is wrong in a plan whose tables are well formed."""
-    from feint.detectors import DETECTORS
-
     names = [each.name for each in plan.data]
     problems = [f"data: {name!r} names two sets" for name in {n for n in names if names.count(n) > 1}]
     if len(set(plan.study.seeds)) < len(plan.study.seeds):
         problems.append(f"study.seeds: each seed once, got {plan.study.seeds}")
     for name in dict.fromkeys([*plan.arm_names(), *plan.detectors]):
         kind = plan.kind(name)
-        if kind not in DETECTORS:
-            problems.append(f"detector {name!r} is unknown{_suggestion(kind, list(DETECTORS))}")
+        if kind not in catalogue():
+            problems.append(f"detector {name!r} is unknown{_suggestion(kind, list(catalogue()))}")
             continue
         unknown = [key for key in plan.detectors.get(name, {}) if key not in settings_of(kind) | {"kind"}]
         problems += [f"detectors.{name}.{k}: unknown key{_suggestion(k, sorted(settings_of(kind)))}" for k in unknown]

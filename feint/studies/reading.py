@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from feint.core.errors import OutputError, SettingError
 from feint.core.files import atomic
 from feint.records.study import Panel, StudyRecord
+from feint.studies.against_random import TUNED_BEATS_RANDOM, beats_random
 from feint.studies.findings import GENERATING, excluded_tasks, find, relative_rows
 from feint.studies.plan import category_of_augmentation
 from feint.studies.plan_file import parse_plan
@@ -32,10 +33,14 @@ def export_rows(store: Path, out: Path) -> int:
 
     Raises: SettingError for another ending; OutputError where Parquet needs an extra, or the disk is full.
     """
+    with Store(store) as opened:
+        return write_table(opened.rows(), out)
+
+
+def write_table(rows: pd.DataFrame, out: Path) -> int:
+    """Write a table to `out`, .csv or .parquet; returns how many rows. Raises: as `export_rows`."""
     if out.suffix not in {".csv", ".parquet"}:
         raise SettingError(f"a table is written as .csv or .parquet: got {out.name}.")
-    with Store(store) as opened:
-        rows = opened.rows()
     with atomic(out) as temporary:
         if out.suffix == ".csv":
             rows.to_csv(temporary, index=False)
@@ -65,7 +70,10 @@ def read_study(store: Path) -> StudyRecord:
         categories=categories,
         rows=rows,
         cells=cells,
-        findings=[find(each, relative, categories) for each in plan.hypotheses],
+        findings=[
+            beats_random(each, rows) if each.name == TUNED_BEATS_RANDOM else find(each, relative, categories)
+            for each in plan.hypotheses
+        ],
         excluded=[f"{each.task} for {each.detector}" for each in excluded.itertuples()],
         left_out=json.loads(about["left_out"]),
         panels=list(_panels(store, relative, cells, categories)),
@@ -99,12 +107,12 @@ def _panels(store: Path, relative: pd.DataFrame, cells: pd.DataFrame, categories
     if relative.empty:
         return
     seed = int(cells["seed"].iloc[0])
-    close = cells[(cells["status"] == "done") & (cells["seed"] == seed)]
-    keys = close.set_index(["detector", "augmentation", "data", "normal"])["key"].to_dict()
+    with Store(store) as opened:
+        keys = opened.keys(seed=seed)
     means = relative.groupby(CASE, as_index=False)[["value", "relative"]].mean()
     for row in _chosen(means, categories).to_dict("records"):
         case = Case(**{str(name): value for name, value in row.items()})
-        key = keys.get((case.detector, case.augmentation, case.data, case.normal))
+        key = keys.get((case.detector, case.augmentation, case.data, case.normal, case.testbed, case.anomaly))
         path = Store(store).arrays_of(str(key))
         if key is not None and path.exists() and (panel := _panel(path, case, seed, categories)) is not None:
             yield panel

@@ -17,9 +17,10 @@ from feint.core.errors import FeintError
 from feint.core.files import write_text
 from feint.data.testbeds import NormalSet, TestbedSettings, fingerprint, normal_sets
 from feint.studies.cell import Cell, Images, Outcome, code_version, run_cell
-from feint.studies.plan import Arm, DataTable, Plan, arms_of
+from feint.studies.plan import Arm, DataTable, Plan, arms_of, learns_from_unlabelled, settings_of_arm
 from feint.studies.plan_file import read_plan
 from feint.studies.store import Counts, Store
+from feint.studies.tune_pool import task_name
 
 WAITING_PER_WORKER = 2
 DONE = {"done", "failed"}
@@ -129,7 +130,7 @@ def prepare(plan: Plan, backend: Backend, *, folder: Path) -> Prepared:
         for normal_set in sets:
             images[table.name, normal_set.normal] = _share(normal_set, backend, folder, shared)
             _list_tested(normal_set, folder)
-            cells += _cells(plan, mine, normal_set.normal, mark)
+            cells += _cells(plan, mine, normal_set, mark)
     cells.sort(key=lambda cell: plan.study.seeds.index(cell.seed))
     return Prepared(cells=cells, images=images, left_out=left_out)
 
@@ -191,19 +192,23 @@ def _list_tested(normal_set: NormalSet, folder: Path) -> None:
     write_text(folder / f"tested-{name}.json", json.dumps(listed))
 
 
-def _cells(plan: Plan, arms: list[Arm], normal: str, mark: str) -> list[Cell]:
+def _cells(plan: Plan, arms: list[Arm], normal_set: NormalSet, mark: str) -> list[Cell]:
+    each_task = [task_name(task) for task in normal_set.tasks]
     return [
         Cell(
             detector=arm.detector,
             kind=plan.kind(arm.detector),
-            settings=plan.settings(arm.detector),
+            settings=settings_of_arm(plan, arm),
             augmentation=arm.augmentation,
             data=arm.data,
-            normal=normal,
+            normal=normal_set.normal,
             seed=seed,
             images=mark,
+            task=task,
+            tune_pool=plan.pool(),
             close_up=seed == plan.study.seeds[0],
         )
         for seed in plan.study.seeds
         for arm in arms
+        for task in (each_task if learns_from_unlabelled(plan.kind(arm.detector)) else [""])
     ]

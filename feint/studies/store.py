@@ -22,14 +22,15 @@ from feint.studies.cell import Cell, Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1
+VERSION = 2
+WITHOUT_TASKS = 1
 FULL = ("full", "disk I/O error")
 TABLES = """
     CREATE TABLE cells (
         key TEXT PRIMARY KEY, detector TEXT NOT NULL, augmentation TEXT NOT NULL, data TEXT NOT NULL,
-        normal TEXT NOT NULL, seed INTEGER NOT NULL, settings TEXT NOT NULL, planned INTEGER NOT NULL,
-        status TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', traceback TEXT NOT NULL DEFAULT '',
-        seconds REAL, finished TEXT
+        normal TEXT NOT NULL, task TEXT NOT NULL DEFAULT '', seed INTEGER NOT NULL, settings TEXT NOT NULL,
+        planned INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+        traceback TEXT NOT NULL DEFAULT '', seconds REAL, finished TEXT
     ) STRICT;
     CREATE TABLE results (
         key TEXT NOT NULL REFERENCES cells (key) ON DELETE CASCADE, testbed TEXT NOT NULL, anomaly TEXT NOT NULL,
@@ -123,6 +124,15 @@ class Store:
                 for statement in TABLES.split(";"):
                     self._base.execute(statement)
                 self._base.execute(f"PRAGMA user_version = {VERSION}")
+        elif found == WITHOUT_TASKS:
+            self._add_tasks()
+
+    def _add_tasks(self) -> None:
+        """Bring a store of format 1, whose cells all served every task, to the present one."""
+        with self._transaction():
+            if self._base.execute("PRAGMA user_version").fetchone() == (WITHOUT_TASKS,):
+                self._base.execute("ALTER TABLE cells ADD COLUMN task TEXT NOT NULL DEFAULT ''")
+                self._base.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -141,10 +151,10 @@ class Store:
         with self._transaction():
             self._base.execute("UPDATE cells SET planned = 0")
             self._base.executemany(
-                "INSERT INTO cells (key, detector, augmentation, data, normal, seed, settings, planned, status) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'left') ON CONFLICT (key) DO UPDATE SET planned = excluded.planned",
+                "INSERT INTO cells (key, detector, augmentation, data, normal, task, seed, settings, planned, status) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'left') ON CONFLICT (key) DO UPDATE SET planned = excluded.planned",
                 [
-                    (c.key, c.detector, c.augmentation, c.data, c.normal, c.seed, json.dumps(c.settings), i)
+                    (c.key, c.detector, c.augmentation, c.data, c.normal, c.task, c.seed, json.dumps(c.settings), i)
                     for i, c in enumerate(cells, start=1)
                 ],
             )
@@ -188,13 +198,22 @@ class Store:
         return self.path / "scores" / key[:2] / f"{key}.npz"
 
     def cells(self) -> pd.DataFrame:
-        """Return the planned cells, one row each, with the columns `CELL_COLUMNS`."""
+        """Return the planned cells, one row each, with the columns `CELL_COLUMNS` and `task`; that is empty for all."""
         import pandas as pd
 
         return pd.read_sql_query(
-            f"SELECT {', '.join(CELL_COLUMNS)} FROM cells WHERE planned ORDER BY planned",  # noqa: S608 our own words
+            f"SELECT {', '.join(CELL_COLUMNS)}, task FROM cells WHERE planned ORDER BY planned",  # noqa: S608 our own words
             self._base,
         )
+
+    def keys(self, *, seed: int) -> dict[tuple[str, ...], str]:
+        """Return the key of the finished cell by detector, augmentation, data, normal, testbed and anomaly."""
+        found = self._base.execute(
+            "SELECT DISTINCT detector, augmentation, data, normal, testbed, anomaly, key FROM cells "
+            "JOIN results USING (key) WHERE planned AND status = 'done' AND seed = ?",
+            (seed,),
+        )
+        return {tuple(case): str(key) for *case, key in found}
 
     def tracebacks(self) -> dict[str, str]:
         """Return the traceback of every planned cell that failed, by key."""

@@ -12,13 +12,13 @@ from torch.func import functional_call
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from feint.core.augmentation import RHO_LIMIT, Augmentation, Policy
-from feint.core.detector import as_unit
+from feint.core.detector import as_unit, finite
 from feint.core.errors import CollapseError, SettingError
 from feint.core.streams import seed_of, stream
 from feint.metrics.roc import auroc
 from feint.networks import Classifier
-from feint.tuning.alignment import alignment_loss
 from feint.tuning.hypergradient import Hypergradient, Weights, first_order, unrolled
+from feint.tuning.losses import LOSSES, LossName
 
 AVERAGED = 4
 SEPARABLE = 0.6
@@ -51,6 +51,7 @@ class SelfTuner:
         sample: images of each kind in the upper loss.
         rate: learning rate of the detector (Adam); magnitude_rate: of the unconstrained magnitudes (Adam);
             turn_rate: the same for angles, in periods.
+        loss: L_val, by its name in `LOSSES`.
         order: "second" for the hypergradient through the detector's step, "first" for the ablation.
 
     A start that ends where pseudo-anomalies cannot be told from normal images (AUROC of the detector's own logit
@@ -75,6 +76,7 @@ class SelfTuner:
     rate: float = 2e-3
     magnitude_rate: float = 0.08
     turn_rate: float = 0.012
+    loss: LossName = "mean-distance"
     order: Literal["second", "first"] = "second"
     nuisances: tuple[Policy, ...] = field(default=())
     device: str = "cpu"
@@ -123,11 +125,12 @@ class _Start:
                 for _ in range(recipe.between):
                     self._plain_step(rho)
                 found = self.hypergradient(rho)
+                value = finite(found.upper, update)
                 rho = _adam(rho, found.gradient, moments, update, step_size)
                 rho = torch.where(turning, rho, rho.clamp(-RHO_LIMIT, RHO_LIMIT))
                 if update >= recipe.updates - max(1, recipe.updates // AVERAGED):
                     tail.append(rho)
-                log(update, float(found.upper), float(found.lower), self._magnitudes(rho))
+                log(update, value, float(found.lower), self._magnitudes(rho))
         except CollapseError as error:
             return Tuned(self._magnitudes(rho), "collapsed", str(error), 0.5, 0.0)
         return self._judge(torch.stack(tail or [rho]).mean(0))
@@ -149,6 +152,11 @@ class _Start:
     def _lower(self, images: Tensor, noise: Tensor, weights: Weights | None, rho: Tensor) -> Tensor:
         """Binary cross-entropy on normal images and their pseudo-anomalies at rho, differentiable in both."""
         pseudo = self.augmentation.apply(images, noise, self.augmentation.natural(rho))
+        if rho.requires_grad and not pseudo.requires_grad:
+            raise SettingError(
+                f"{self.augmentation.name} passes no gradient to its magnitudes: the hypergradient would leave out, "
+                "without a word, how they act through the detector."
+            )
         both = torch.cat([images, pseudo])
         target = torch.cat([torch.zeros(len(images)), torch.ones(len(images))]).to(both)
         logits = (
@@ -180,7 +188,7 @@ class _Start:
             pseudo = self.augmentation.apply(changed, outer, self.augmentation.natural(v))
             joint = torch.cat([clean, pseudo, pool])
             embeddings = functional_call(self.network, self._named(weights), joint)[0]
-            return alignment_loss(*embeddings.split(recipe.sample))
+            return LOSSES[recipe.loss](*embeddings.split(recipe.sample))
 
         derive = unrolled if recipe.order == "second" else first_order
         weights = tuple(self.network.parameters())

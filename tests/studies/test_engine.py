@@ -92,7 +92,6 @@ def test_killed_at_any_moment_it_goes_on(folder):
     assert run(folder, "killed").done == CELLS
     assert finished(folder, "killed").items() >= kept.items()
     assert read(folder, "killed")[0].equals(expected)
-    assert not [each for each in (folder / "killed").rglob("*.tmp") if each.stat().st_size == 0]
 
 
 def _wait_for_more(folder, process):
@@ -200,6 +199,21 @@ def test_a_store_of_another_version_is_refused(folder):
     for write in (False, True):
         with pytest.raises(IntegrityError, match="format 99"), Store(folder / "store", write=write):
             pass
+
+
+def test_a_store_of_the_first_version_is_read_and_taken_up(folder):
+    """Its cells had no column for a task of their own."""
+    run(folder)
+    before = read(folder)[0]
+    base = sqlite3.connect(folder / "store" / "study.sqlite")
+    base.execute("ALTER TABLE cells DROP COLUMN task")
+    base.execute("PRAGMA user_version = 1")
+    base.commit()
+    base.close()
+    rows, cells = read(folder)
+    assert rows.equals(before)
+    assert set(cells["task"]) == {""}
+    assert run(folder) == Counts(done=CELLS, failed=0, left=0)
 
 
 def test_what_is_no_store_is_refused(folder):

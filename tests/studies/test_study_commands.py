@@ -73,6 +73,10 @@ def test_the_paper_plan_is_written_and_not_overwritten(folder):
     assert "exists already" in feint(folder, "plan", "paper", "--out", "paper.toml", code=4).stderr
 
 
+def test_a_plan_without_a_file_is_printed(folder):
+    assert 'name = "st-ssad"' in feint(folder, "plan", "st-ssad", "--root", "there").stdout
+
+
 def test_no_store_is_said(folder):
     assert "holds no study" in feint(folder, "status", "nowhere", code=3).stderr
 
