@@ -4,7 +4,7 @@ DATA ?= data
 BIN := $(VENV)/bin
 EXTRAS := .venv-extras
 
-.PHONY: demo study test test-extras check bench docs clean
+.PHONY: demo study selftune test test-extras check bench docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ check: $(VENV)/ready-dev
 
 study: $(VENV)/ready
 	$(BIN)/python recipes/augmentation_study.py --data $(DATA) --store runs/study --out docs/study
+
+selftune: $(VENV)/ready
+	$(BIN)/python recipes/self_tuning --data $(DATA) --store runs/self-tuning --out docs/self-tuning
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/threads.py

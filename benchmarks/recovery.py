@@ -112,7 +112,7 @@ def _row(experiment, seed, planted, tuned, chosen, best, *, success):
 
 def _tuned(run, magnitude: str) -> float | None:
     """Return the magnitude of the best tuned candidate, by the label-free criterion."""
-    tuned = [c for c in run.record.candidates if c.origin == "tuned" and c.criterion is not None]
+    tuned = [c for c in run.record.candidates if c.kind == "tuned" and c.criterion is not None]
     return tuned[0].magnitudes[magnitude][0] if tuned else None
 
 
@@ -130,7 +130,7 @@ def _fixed(normal, pool, truth, seed: int, name: str, magnitudes: dict[str, floa
     from feint.core.detector import as_unit
     from feint.detectors import Discriminator
     from feint.metrics.roc import auroc
-    from feint.runs.jobs import Making
+    from feint.runs.recipes import Making
 
     making = Making(augmentation=name, ranges={k: (float(v), float(v)) for k, v in magnitudes.items()})
     torch.set_num_threads(1)

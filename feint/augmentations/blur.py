@@ -26,7 +26,7 @@ class Blur(Augmentation):
 
     category: ClassVar[Category] = "elementwise"
     name: ClassVar[str] = "blur"
-    magnitudes: ClassVar[tuple[Magnitude, ...]] = (Magnitude(name="sigma", unit="pixels", low=0.1, high=2.0),)
+    magnitudes: ClassVar[tuple[Magnitude, ...]] = (Magnitude(name="sigma", unit="pixels", low=0.1, high=2.0, most=4.0),)
     noise_size: ClassVar[int] = 0
 
     @staticmethod

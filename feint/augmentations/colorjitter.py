@@ -25,7 +25,9 @@ class ColorJitter(Augmentation):
 
     category: ClassVar[Category] = "color"
     name: ClassVar[str] = "color"
-    magnitudes: ClassVar[tuple[Magnitude, ...]] = (Magnitude(name="strength", unit="of SimCLR's", low=0.0, high=1.0),)
+    magnitudes: ClassVar[tuple[Magnitude, ...]] = (
+        Magnitude(name="strength", unit="of SimCLR's", low=0.0, high=1.0, most=2.0),
+    )
     noise_size: ClassVar[int] = JITTER_NOISE
     SPREAD: ClassVar[tuple[float, ...]] = (0.8, 0.8, 0.8, 0.2)
 

@@ -36,8 +36,8 @@ class CutDiff(Augmentation):
     category: ClassVar[Category] = "local"
     name: ClassVar[str] = "cutdiff"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
-        Magnitude(name="area", unit="share of the image", low=0.003, high=0.4, scale="log"),
-        Magnitude(name="aspect", unit="width / height", low=0.15, high=1.0, scale="log"),
+        Magnitude(name="area", unit="share of the image", low=0.003, high=0.4, scale="log", least=0.0005, most=1.0),
+        Magnitude(name="aspect", unit="width / height", low=0.15, high=1.0, scale="log", least=0.05),
         Magnitude(name="angle", unit="degrees", low=0.0, high=180.0, scale="periodic"),
         Magnitude(name="amplitude", unit="intensity subtracted", low=-1.0, high=1.0),
     )
@@ -46,10 +46,6 @@ class CutDiff(Augmentation):
         {"area": area, "aspect": 0.6, "angle": 45.0, "amplitude": amplitude}
         for area in (0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
         for amplitude in (0.1, 0.3, 0.8, -0.1, -0.3, -0.8)
-    )
-    regimes: ClassVar[tuple[dict[str, tuple[float, float]], ...]] = (
-        {"amplitude": (0.05, 1.0)},
-        {"amplitude": (-1.0, -0.05)},
     )
     TAU: ClassVar[float] = 0.1
 

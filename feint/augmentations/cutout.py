@@ -25,8 +25,8 @@ class CutOut(Augmentation):
     category: ClassVar[Category] = "local"
     name: ClassVar[str] = "cutout"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
-        Magnitude(name="area", unit="share of the image", low=0.02, high=0.15, scale="log"),
-        Magnitude(name="aspect", unit="width / height", low=0.3, high=3.3, scale="log"),
+        Magnitude(name="area", unit="share of the image", low=0.02, high=0.15, scale="log", least=0.002, most=0.6),
+        Magnitude(name="aspect", unit="width / height", low=0.3, high=3.3, scale="log", least=0.1, most=10.0),
     )
     noise_size: ClassVar[int] = 2
     differentiable: ClassVar[bool] = False

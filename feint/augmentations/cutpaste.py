@@ -27,9 +27,9 @@ class CutPaste(Augmentation):
     category: ClassVar[Category] = "local"
     name: ClassVar[str] = "cutpaste"
     magnitudes: ClassVar[tuple[Magnitude, ...]] = (
-        Magnitude(name="area", unit="share of the image", low=0.02, high=0.15, scale="log"),
-        Magnitude(name="aspect", unit="width / height", low=0.3, high=3.3, scale="log"),
-        Magnitude(name="jitter", unit="of brightness, contrast, saturation and hue", low=0.0, high=0.1),
+        Magnitude(name="area", unit="share of the image", low=0.02, high=0.15, scale="log", least=0.002, most=0.6),
+        Magnitude(name="aspect", unit="width / height", low=0.3, high=3.3, scale="log", least=0.1, most=10.0),
+        Magnitude(name="jitter", unit="of brightness, contrast, saturation and hue", low=0.0, high=0.1, most=0.5),
     )
     noise_size: ClassVar[int] = 4 + JITTER_NOISE
     differentiable: ClassVar[bool] = False

@@ -24,7 +24,9 @@ class Noise(Augmentation):
 
     category: ClassVar[Category] = "elementwise"
     name: ClassVar[str] = "noise"
-    magnitudes: ClassVar[tuple[Magnitude, ...]] = (Magnitude(name="std", unit="intensity", low=0.0, high=0.5),)
+    magnitudes: ClassVar[tuple[Magnitude, ...]] = (
+        Magnitude(name="std", unit="intensity", low=0.0, high=0.5, most=1.0),
+    )
     noise_size: ClassVar[int] = 1
     noise_per_pixel: ClassVar[bool] = True
     bounded: ClassVar[bool] = False

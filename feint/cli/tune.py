@@ -48,6 +48,9 @@ def tune(
         str | None,
         typer.Option(help="Changes that must not count as anomalies: flips,brightness.", metavar="A,B"),
     ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="One candidate is the answer, not several that vote.")
+    ] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="D")] = "cpu",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what an interrupted attempt has finished.")
@@ -71,6 +74,7 @@ def tune(
             fdr=fdr,
             augmentations=names_in(augmentations),
             nuisances=names_in(nuisance) or (),
+            single=single,
             device=device,
             resume=resume,
             monitor=monitor,

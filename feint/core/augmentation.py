@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, final
 
 import torch
@@ -26,6 +26,8 @@ class Magnitude:
     first half of t and from 1 to high in the second (linear throughout where 1 is not inside); periodic, rho itself
     in units of a period (no bound, `low` and `high` span one period).
 
+    `least` and `most` say how far `low` and `high` could be moved, where what lies beyond them still makes sense.
+
     References: self-tuning follows Yoo, Zhao, Akoglu, arXiv 2306.12033; the reparametrisation is Feint's own.
     """
 
@@ -34,6 +36,8 @@ class Magnitude:
     low: float
     high: float
     scale: Scale = "linear"
+    least: float | None = None
+    most: float | None = None
 
     def natural(self, rho: Tensor) -> Tensor:
         """Map the unconstrained `rho` (any shape) to the magnitude in its natural unit."""
@@ -71,6 +75,13 @@ class Magnitude:
             return torch.where(value < 1, below, above)
         return (value - self.low) / (self.high - self.low)
 
+    def beyond(self, end: float) -> Magnitude:
+        """Return the magnitude over a range longer by half at one `end`, 0 or 1, but not past `least` or `most`."""
+        value = float(self.at(torch.tensor(1.5 * end - 0.5 * (1 - end), dtype=torch.float64)))
+        if end:
+            return self if self.most is None else replace(self, high=max(self.high, min(value, self.most)))
+        return self if self.least is None else replace(self, low=min(self.low, max(value, self.least)))
+
     @property
     def _bends(self) -> bool:
         return self.scale == "ratio" and self.low < 1 < self.high
@@ -82,8 +93,7 @@ class Augmentation(ABC):
     Subclasses declare `name`, `category`, `magnitudes`, `noise_size`, `differentiable` and write `_transform`.
     `noise_size` counts random numbers per image or, with `noise_per_pixel`, per channel and pixel. What has finitely
     many `outcomes` writes `_outcome` too; outcome 0 is the identity. `bounded` says that output stays in [0, 1].
-    `starts` are the magnitudes from which tuning begins, if it can be tuned; `regimes` narrow the whole range, one
-    entry for each way of drawing the magnitudes at random that is worth a candidate of its own.
+    `starts` are the magnitudes from which tuning by gradient begins, if it can be tuned so.
     """
 
     name: ClassVar[str]
@@ -95,7 +105,6 @@ class Augmentation(ABC):
     bounded: ClassVar[bool] = True
     outcomes: ClassVar[int | None] = None
     starts: ClassVar[tuple[dict[str, float], ...]] = ()
-    regimes: ClassVar[tuple[dict[str, tuple[float, float]], ...]] = ({},)
 
     def draw(self, images: Tensor, *, generator: torch.Generator) -> Tensor:
         """Return all the randomness of `images` (n, c, h, w), whose shape alone counts: (n, k), uniform on [0, 1)."""
@@ -212,16 +221,27 @@ class Policy(PseudoAnomalies):
         noise = self.augmentation.draw(images, generator=generator)
         return noise, self.at(torch.rand(len(images), len(self.low), generator=generator))
 
+    @property
+    def ranges(self) -> tuple[Magnitude, ...]:
+        """The augmentation's magnitudes, each over the range and on the scale of this policy.
+
+        Part of a period has two ends: it is linear.
+        """
+        magnitudes = self.augmentation.magnitudes
+        scales = self.scales or tuple(
+            "linear" if each.scale == "periodic" and high - low < each.high - each.low else each.scale
+            for each, low, high in zip(magnitudes, self.low, self.high, strict=True)
+        )
+        return tuple(
+            replace(each, low=low, high=high, scale=scale)
+            for each, low, high, scale in zip(magnitudes, self.low, self.high, scales, strict=True)
+        )
+
     def at(self, share: Tensor) -> Tensor:
         """Return the magnitudes (n, m) at the shares (n, m) in [0, 1] of their ranges: uniform shares sample them."""
-        scales = self.scales or tuple(each.scale for each in self.augmentation.magnitudes)
         columns = [
-            Magnitude(name=each.name, unit=each.unit, low=low, high=high, scale=scale).at(share[:, i])
-            if high > low
-            else torch.full((len(share),), low)
-            for i, (each, low, high, scale) in enumerate(
-                zip(self.augmentation.magnitudes, self.low, self.high, scales, strict=True)
-            )
+            each.at(share[:, i]) if each.high > each.low else torch.full((len(share),), each.low)
+            for i, each in enumerate(self.ranges)
         ]
         return torch.stack(columns, dim=1) if columns else torch.zeros(len(share), 0)
 

@@ -32,6 +32,7 @@ def tune(
     fdr: float | None = None,
     augmentations: Sequence[str] | None = None,
     nuisances: Sequence[str] = (),
+    single: bool = False,
     device: str = "cpu",
     resume: bool = False,
     monitor: Monitor | None = None,
@@ -51,6 +52,7 @@ def tune(
         fdr: instead, the largest share of normal images among the flagged ones, on average.
         augmentations: those to search, of `feint.augmentations.AUGMENTATIONS`; None: those of the budget.
         nuisances: changes that must not count as anomalies, of `feint.augmentations.NUISANCES`.
+        single: one candidate is the answer, not several that vote.
         device: "cpu" or "cuda".
         resume: take up what an interrupted attempt at `out` has finished.
         monitor: is told about progress.
@@ -67,6 +69,7 @@ def tune(
         "false_alarm_rate": false_alarm_rate,
         "fdr": fdr,
         "nuisances": tuple(nuisances),
+        "single": single,
         "device": device,
     }
     if augmentations is not None:

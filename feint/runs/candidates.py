@@ -10,26 +10,20 @@ from typing import Literal
 import numpy as np
 import torch
 
-from feint.augmentations import AUGMENTATIONS
-from feint.core.augmentation import Magnitude
 from feint.core.streams import numpy_stream
 from feint.detectors import Discriminator
 from feint.detectors.committee import Unit, unit_of
 from feint.networks.conv import multiplications
-from feint.records.run import LandscapeRecord, PointRecord
-from feint.runs.jobs import FinalJob, LandscapeJob, Material, Searched, TrainingJob, load_scores, load_searched
+from feint.runs.jobs import FinalJob, LandscapeJob, Material, TrainingJob, load_scores, load_searched
+from feint.runs.landscapes import landscape_jobs, settings_at
 from feint.runs.preparing import Prepared
-from feint.runs.recipes import Making, Recipe, Setting, Voters, nuisance_policies, static, whole_range
+from feint.runs.recipes import Making, Recipe, Setting, Voters, static, whole_range
 from feint.runs.settings import Budget, TuneSettings
-from feint.tuning.landscape import LandscapeTuner
-from feint.tuning.selection import MOST_VOTERS
+from feint.tuning.selection import MOST_JOINING
 
 Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled"]
 
-Landscapes = dict[int, list[list[LandscapeJob]]]
-
-BOUND = 0.02
-DEFAULT = "mixture"
+DEFAULTS: tuple[Kind, ...] = ("features", "random", "none")
 DEFAULT_FAMILY = "cutdiff"
 OTHERS = 4
 MIXED = ("cutdiff", "cutpaste", "rotation")
@@ -58,100 +52,6 @@ class Candidate:
         return unit_of(torch.from_numpy(self.held_out[rotation]))
 
 
-def material(data: Prepared, px: int, rotation: int) -> Material:
-    """Return what a job of one rotation works on."""
-    roles = data.rotations[rotation]
-    return Material(
-        normal=data.normal[px],
-        unlabelled=data.unlabelled[px],
-        training=roles.training,
-        held_out=roles.selection,
-        pool=data.pool,
-    )
-
-
-def landscape_jobs(
-    data: Prepared, settings: TuneSettings, budget: Budget, *, px: int, rotation: int
-) -> list[LandscapeJob]:
-    """Return the landscape of each augmentation that has magnitudes."""
-    return [
-        landscape_job(data, settings, budget, whole_range(name), px=px, rotation=rotation)
-        for name in settings.families(budget)
-        if AUGMENTATIONS[name].magnitudes
-    ]
-
-
-def landscape_job(
-    data: Prepared, settings: TuneSettings, budget: Budget, making: Making, *, px: int, rotation: int
-) -> LandscapeJob:
-    """Return the landscape of one augmentation over the ranges of `making`."""
-    tuner = LandscapeTuner(
-        width=budget.width,
-        steps=budget.landscape_steps,
-        nuisances=nuisance_policies(settings.nuisances),
-        device=settings.device,
-    )
-    points = budget.points if len(making.ranges) > 1 else max(4, budget.points // 2)
-    of = material(data, px, rotation)
-    image = multiplications(data.channels, data.size(px), width=budget.width) / 1e9
-    scored = min(len(of.training), 500) + len(of.held_out) + len(of.pool)
-    return LandscapeJob(
-        id=f"landscape-{rotation}-{making.augmentation}-{px}px",
-        material=of,
-        making=making,
-        tuner=tuner,
-        points=points,
-        seed=settings.seed,
-        cost=image * (tuner.steps * 2 * tuner.batch * 3 + 2 * scored * points),
-    )
-
-
-def landscape_records(data: Prepared, landscapes: Landscapes, folder: Path) -> list[LandscapeRecord]:
-    """Return what became of every landscape."""
-    return [
-        landscape_record(jobs, folder, data.size(px))
-        for px, per_rotation in landscapes.items()
-        for jobs in zip(*per_rotation, strict=True)
-    ]
-
-
-def landscape_record(jobs: tuple[LandscapeJob, ...], folder: Path, size: tuple[int, int]) -> LandscapeRecord:
-    """Return what became of one augmentation's landscape; the criterion is the mean over rotations."""
-    found = [load_searched(job, folder) for job in jobs]
-    names, ranges = list(jobs[0].making.ranges), jobs[0].making.ranges
-    chosen = settings_at(jobs[0], found[0], int(found[0].smoothed.argmax()))
-    values = np.mean([each.values[: jobs[0].points] for each in found], axis=0)
-    whole = {m.name: m for m in AUGMENTATIONS[jobs[0].making.augmentation].magnitudes}
-    return LandscapeRecord(
-        augmentation=jobs[0].making.augmentation,
-        size=size,
-        ranges=ranges,
-        points=[
-            PointRecord(magnitudes=settings_at(jobs[0], found[0], i), two_sample_auroc=float(value))
-            for i, value in enumerate(values)
-        ],
-        chosen=chosen,
-        smoothed=float(found[0].smoothed.max()),
-        at_bound=[name for name in names if _at_bound(whole[name], chosen[name])],
-        widened=any(ranges[name] != (whole[name].low, whole[name].high) for name in names),
-    )
-
-
-def _at_bound(magnitude: Magnitude, value: float) -> bool:
-    share = float(magnitude.share(torch.tensor(value)))
-    return magnitude.scale != "periodic" and not BOUND < share < 1 - BOUND
-
-
-def settings_at(job: LandscapeJob, found: Searched, i: int) -> dict[str, float]:
-    """Return the i-th setting of a finished landscape by name; an angle within its period."""
-    whole = {m.name: m for m in AUGMENTATIONS[job.making.augmentation].magnitudes}
-    values = dict(zip(job.making.ranges, map(float, found.points[i]), strict=True))
-    return {
-        name: m.low + (value - m.low) % (m.high - m.low) if (m := whole[name]).scale == "periodic" else value
-        for name, value in values.items()
-    }
-
-
 def recipes(settings: TuneSettings, budget: Budget) -> dict[str, tuple[Kind, Recipe]]:
     """Return kind and recipe of every candidate that needs a training of its own, by name."""
     trained: dict[str, Setting] = {"width": budget.width, "steps": budget.steps}
@@ -163,7 +63,7 @@ def recipes(settings: TuneSettings, budget: Budget) -> dict[str, tuple[Kind, Rec
 
     found: dict[str, tuple[Kind, Recipe]] = {
         "none": ("none", discriminator()),
-        DEFAULT: ("random", discriminator(*mixed)),
+        "mixture": ("random", discriminator(*mixed)),
         "autoencoder": ("autoencoder", Recipe(detector="ae", settings=AUTOENCODER)),
         "pool-probe": ("unlabelled", Recipe(detector="pool-probe")),
     }
@@ -177,7 +77,7 @@ def training_jobs(
     data: Prepared, settings: TuneSettings, found: dict[str, tuple[Kind, Recipe]], *, px: int, rotation: int
 ) -> dict[str, TrainingJob]:
     """Return the training of each candidate in one rotation."""
-    of = material(data, px, rotation)
+    of = data.material(px, rotation)
     image = multiplications(data.channels, data.size(px), width=16) / 1e9
     return {
         name: TrainingJob(
@@ -229,13 +129,12 @@ def tuned_candidate(name: str, px: int, jobs: tuple[LandscapeJob, ...], folder: 
 
 def final_jobs(data: Prepared, settings: TuneSettings, voters: list[list[Candidate]], budget: Budget) -> list[FinalJob]:
     """Return, per rotation, the training of its voters on all normal images but those of calibration."""
-    everything = np.arange(len(data.unlabelled_names))
     return [
         _final_job(
             data,
             settings,
             each,
-            replace(material(data, each[0].px, r), pool=everything),
+            data.material(each[0].px, r),
             name=f"final-{r}",
             normals=np.sort(np.concatenate([roles.training, roles.selection])),
             rotation=r,
@@ -256,7 +155,7 @@ def audit_jobs(data: Prepared, settings: TuneSettings, voters: list[Candidate], 
     found = []
     for k in range(2):
         normals = np.sort(np.concatenate([halves[1 - k], roles.calibration]))
-        of = replace(material(data, voters[0].px, 0), training=normals, held_out=roles.calibration)
+        of = replace(data.material(voters[0].px, 0), training=normals, held_out=roles.calibration)
         job = _final_job(data, settings, voters[:1], of, name=f"audit-{k}", normals=normals, rotation=0, steps=steps)
         found.append(replace(job, judged=halves[k]))
     return found
@@ -300,5 +199,5 @@ def expected_costs(data: Prepared, settings: TuneSettings, budget: Budget) -> li
             found = landscape_jobs(data, settings, budget, px=px, rotation=r)
             costs += [job.cost for job in found]
             costs += [image * _passes(trained, 0, scored)] * (len(found) + OTHERS)
-            costs += [image * _passes(trained.trained_for(budget.final_steps), 0, scored)] * MOST_VOTERS
+            costs += [image * _passes(trained.trained_for(budget.final_steps), 0, scored)] * (1 + MOST_JOINING)
     return costs

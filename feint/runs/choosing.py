@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from feint.detectors.committee import Unit
 from feint.metrics.guards import guard_scores
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
 from feint.records.run import CandidateRecord, ChoiceRecord, Estimate, LandscapeRecord, ShareRecord, WarningRecord
-from feint.runs.candidates import DEFAULT, Candidate
+from feint.runs.candidates import DEFAULTS, Candidate
 from feint.stats.bulk_shift import bulk_shift
 from feint.stats.mixture import mixture_proportion
 from feint.stats.paired_bootstrap import Comparison, compare
@@ -62,8 +62,10 @@ class Choice:
         return next((c for c, each in enumerate(self.candidates) if each.name == name), None)
 
 
-def choose(candidates: list[Candidate], *, seed: int) -> Choice:
+def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> Choice:
     """Return the choice by the two-sample AUROC; candidates whose scores are constant or not finite are left out.
+
+    With `single`, only the best of those that would vote is the answer.
 
     Each rotation of cross-fitting chooses for itself, since its calibration normals take part in the choices of the
     others; the choice of the first is what the report shows.
@@ -76,9 +78,11 @@ def choose(candidates: list[Candidate], *, seed: int) -> Choice:
             f"no candidate gave scores that can rank images, e.g. {first}: {failed[first]} "
             "Are the images all but identical?"
         )
-    default = next((c for c, each in enumerate(sound) if each.name.startswith(DEFAULT)), 0)
+    defaults = default_rows(sound)
     rotations = range(len(sound[0].held_out))
-    selections = [select(*stacked(sound, r), default=default, seed=seed + r) for r in rotations]
+    selections = [select(*stacked(sound, r), defaults=defaults, seed=seed + r) for r in rotations]
+    if single:
+        selections = [replace(each, voters=each.voters[:1]) for each in selections]
     return Choice(
         candidates=sound,
         failed=failed,
@@ -86,6 +90,14 @@ def choose(candidates: list[Candidate], *, seed: int) -> Choice:
         comparison=_with_ensemble(sound, selections[0].voters, seed=seed),
         per_rotation=[[sound[c] for c in each.voters] for each in selections],
     )
+
+
+def default_rows(candidates: list[Candidate]) -> list[int]:
+    """Return the fixed defaults: a pretrained encoder's features where there are any, else the mixture, at one size."""
+    for kind in DEFAULTS:
+        if rows := [c for c, each in enumerate(candidates) if each.kind == kind]:
+            return [c for c in rows if candidates[c].px == candidates[rows[0]].px]
+    return [0]
 
 
 def stacked(candidates: list[Candidate], rotation: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 
 from feint.core.errors import InputError, IntegrityError
 from feint.core.files import write_text
+from feint.data import open_images
 from feint.data.labels import Labels, Matched, match, read_labels
 from feint.metrics.roc import auroc
 from feint.records.evaluation import CandidateAuroc, EvaluationRecord, LandscapeAuroc
@@ -35,17 +37,13 @@ def evaluate_run(
     Raises: InputError where labels cannot be read or matched, or are all of one kind.
     """
     opened = read_labels(labels)
+    known, complete = _labels_of_pool(run, opened)
     table = run.scores
-    try:
-        truth = match(opened, tuple(table.path))
-    except InputError:
-        if opened.folder is None:
-            raise
-        truth = None
-    if opened.folder is not None and (truth is None or len(truth.rows) < len(opened.names)):
+    if opened.folder is None or complete:
+        truth = match(known, tuple(table.path))
+    else:
         table = score_images(run, opened.folder, monitor=monitor or Silent()).table
         truth = match(opened, tuple(table.path))
-    assert truth is not None
     found = bootstrap_metrics(
         truth.labels, table.score.to_numpy()[truth.rows], table.flagged.to_numpy()[truth.rows], seed=0
     )
@@ -56,8 +54,8 @@ def evaluate_run(
         normal=int((truth.labels == 0).sum()),
         anomalous=int((truth.labels == 1).sum()),
         label_reads=reads + 1,
-        candidates=_candidates(run, opened) if all_candidates else [],
-        landscapes=_landscapes(run, opened) if all_candidates else [],
+        candidates=_candidates(run, known if complete else opened, of_pool=complete) if all_candidates else [],
+        landscapes=_landscapes(run, known) if all_candidates else [],
         **{name: Estimate(value=each.value, low=each.low, high=each.high) for name, each in found.items()},
     )
     write_text(store, json.dumps(record.model_dump(mode="json"), indent=2))
@@ -66,17 +64,44 @@ def evaluate_run(
     return record
 
 
-def _candidates(run: Run, labels: Labels) -> list[CandidateAuroc]:
-    """Return the AUROC of every candidate on the labelled images."""
-    table = read_weighed(run.path)
-    truth = _matched(labels, table.paths)
-    if labels.folder is not None and (truth is None or len(truth.rows) < len(labels.names)):
-        table = score_weighed(run.path, labels.folder)
-        truth = match(labels, table.paths)
-    if truth is None:
-        raise InputError(
-            f"no image that the candidates of {run.path} were weighed on has a label in {labels.source}: "
-            "give labels of these, or a folder of labelled images."
+def _labels_of_pool(run: Run, labels: Labels) -> tuple[Labels, bool]:
+    """Return the labels of the run's unlabelled images under their names, and whether these are all labels.
+
+    Images of a folder are known by their bytes, since the names of other images may be the same; by their names only
+    where the unlabelled images are no longer there.
+    """
+    if labels.folder is None:
+        return labels, True
+    pool, given = _names_by_content(run.record.data.unlabelled.source), _names_by_content(labels.folder)
+    if not pool:
+        truth = _matched(labels, tuple(run.scores.path))
+        return labels, truth is not None and len(truth.rows) == len(labels.names)
+    by_path = {name: labels.by_path[same[0]] for each, same in given.items() for name in pool.get(each, [])}
+    return Labels(by_path=by_path, source=labels.source, folder=labels.folder), given.keys() <= pool.keys()
+
+
+def _names_by_content(source: str | Path) -> dict[str, list[str]]:
+    """Return the names of the images of a folder or manifest by the sha256 of their files; none where one is missing."""
+    found: dict[str, list[str]] = {}
+    try:
+        images = open_images(source, role="unlabelled")
+        for name, item in zip(images.names, images.items, strict=True):
+            if isinstance(item, Path):
+                found.setdefault(hashlib.sha256(item.read_bytes()).hexdigest(), []).append(name)
+    except (InputError, OSError):
+        return {}
+    return found
+
+
+def _candidates(run: Run, labels: Labels, *, of_pool: bool) -> list[CandidateAuroc]:
+    """Return the AUROC of every candidate on the labelled images; other ones than the pool's are scored first."""
+    table = read_weighed(run.path) if of_pool or labels.folder is None else score_weighed(run.path, labels.folder)
+    truth = match(labels, table.paths)
+    rows = {each.name for each in run.record.candidates if each.status == "ok"}
+    if rows != set(table.scores):
+        raise IntegrityError(
+            f"the candidates that {run.path} holds scores or detectors of, {', '.join(sorted(table.scores))}, are not "
+            f"those of its run.json, {', '.join(sorted(rows))}: it was changed. Copy it again, or tune again."
         )
     return [
         CandidateAuroc(
@@ -91,26 +116,33 @@ def _candidates(run: Run, labels: Labels) -> list[CandidateAuroc]:
 
 def _landscapes(run: Run, labels: Labels) -> list[LandscapeAuroc]:
     """Return the AUROC at every point of the landscapes, where labels are of the unlabelled images."""
-    names = read_weighed(run.path).paths
-    truth = _matched(labels, names)
+    truth = _matched(labels, read_weighed(run.path).paths)
     if truth is None or len(np.unique(truth.labels)) < 2:
         return []
     return [
-        LandscapeAuroc(augmentation=each.augmentation, size=each.size, auroc=[_auroc(row, truth) for row in scores])
+        LandscapeAuroc(
+            augmentation=each.augmentation, size=each.size, auroc=[auroc(*_parted(row, truth)) for row in scores]
+        )
         for each, scores in zip(run.record.landscapes, read_landscapes(run.path), strict=True)
     ]
 
 
 def _matched(labels: Labels, names: tuple[str, ...]) -> Matched | None:
     try:
-        return match(labels, names)
+        return match(labels, names) if labels.by_path else None
     except InputError:
         return None
 
 
-def _auroc(scores: np.ndarray, truth: Matched) -> float:
+def _auroc(scores: np.ndarray, truth: Matched) -> float | None:
+    normal, anomalous = _parted(scores, truth)
+    return auroc(normal, anomalous) if len(normal) and len(anomalous) else None
+
+
+def _parted(scores: np.ndarray, truth: Matched) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of normal and of anomalous images."""
     found = scores[truth.rows]
-    return auroc(found[truth.labels == 0], found[truth.labels == 1])
+    return found[truth.labels == 0], found[truth.labels == 1]
 
 
 def _label_reads(store: Path) -> int:

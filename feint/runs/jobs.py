@@ -180,7 +180,9 @@ def load_scores(job: TrainingJob, jobs: Path) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, kw_only=True)
 class FinalJob:
-    """The voters, fitted once more. Leaves `<id>.safetensors`: them, and their scores of `judged` and of the pool.
+    """The voters, fitted once more. Leaves `<id>.safetensors`: them, and their scores.
+
+    They score `judged` and all unlabelled images, those too that are no part of the pool.
 
     Where one of them learns from the pool, each fold of the pool has a committee of its own, which has not seen it;
     new images are judged by all of these together. Such a voter is fitted on the `material` as it was when it was
@@ -222,7 +224,8 @@ class FinalJob:
             ]
             committees, folds = self._committees(fitted, normals[:MAPPED])
         whole = joined(committees, of.normal.rows(of.held_out[:MAPPED]))
-        pool = torch.stack([score_rows(each, of.unlabelled, of.pool) for each in committees])
+        everything = np.arange(len(of.unlabelled.open()))
+        pool = torch.stack([score_rows(each, of.unlabelled, everything) for each in committees])
         tensors = _state(whole)
         tensors["judged"] = score_rows(whole, of.normal, self.judged)
         tensors["folds"] = folds
@@ -235,9 +238,9 @@ class FinalJob:
         return recipe.fit(normals, nuisances=self.nuisances, device=self.device, seed=seed, log=told)
 
     def _committees(self, fitted: Sequence[Scorer | None], shown: Tensor) -> tuple[list[Committee], Tensor]:
-        """Return a committee for each fold of the pool, and the fold of each of its images (n,)."""
+        """Return a committee for each fold of the pool, and the fold of each unlabelled image (n,)."""
         of = self.material
-        folds = torch.zeros(len(of.pool), dtype=torch.long)
+        folds = torch.zeros(len(of.unlabelled.open()), dtype=torch.long)
         members: list[list[tuple[Scorer, Unit]]] = [[] for _ in range(self.voters.folds)]
         for recipe, scorer, unit in zip(self.voters.recipes, fitted, self.units, strict=True):
             if scorer is not None:
@@ -249,7 +252,7 @@ class FinalJob:
                 of.normal.rows(of.training), of.unlabelled.rows(of.pool), held_out,
                 nuisances=self.nuisances, device=self.device, seed=self.seed,
             )  # fmt: skip
-            folds = found.pool_fold
+            folds[of.pool] = found.pool_fold
             for each, one in zip(members, found.scorers, strict=True):
                 each.append((one, unit_of(score_images(one, held_out))))
         return [

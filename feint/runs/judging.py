@@ -64,12 +64,16 @@ def judge(data: Prepared, settings: TuneSettings, finals: list[FinalJob], crew: 
 
 
 def _judge_pool(finished: list[Finished], calibrations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return score and p-value of the unlabelled images (n,), from calibration scores (folds, c) of each rotation."""
-    scores, p = np.zeros(len(finished[0].folds)), np.ones(len(finished[0].folds))
-    for fold in range(len(calibrations[0])):
-        rows = finished[0].folds == fold
-        found = calibrated([each[fold] for each in calibrations], [each.unlabelled[rows] for each in finished])
-        scores[rows], p[rows] = found
+    """Return score and p-value of the unlabelled images (n,), from calibration scores (folds, c) of each rotation.
+
+    The folds are the same in all rotations where a voter learns from the pool; elsewhere one committee judges all.
+    """
+    folds = max(finished, key=lambda each: len(each.by_fold)).folds
+    scores, p = np.zeros(len(folds)), np.ones(len(folds))
+    for fold in np.unique(folds):
+        rows = folds == fold
+        own = [each[fold if len(each) > 1 else 0] for each in calibrations]
+        scores[rows], p[rows] = calibrated(own, [each.unlabelled[rows] for each in finished])
     return scores, p
 
 

@@ -13,7 +13,7 @@ from feint.core.errors import InputError, UnsupportedRateError
 from feint.data import Decoded, ImageSet, Survey, decode, groups_of_duplicates, open_images, plan_preprocessing, survey
 from feint.data.check import FEWEST_NORMALS
 from feint.records.run import DataRecord, ImagesRecord, PreprocessingRecord, WarningRecord
-from feint.runs.jobs import Pixels
+from feint.runs.jobs import Material, Pixels
 from feint.runs.progress import Monitor
 from feint.runs.settings import Budget
 from feint.runs.splits import Rotation, divide
@@ -53,6 +53,17 @@ class Prepared:
     def px_of(self, pixels: Pixels) -> int:
         """Return the px at which these normal images were decoded."""
         return next(px for px, each in self.normal.items() if each == pixels)
+
+    def material(self, px: int, rotation: int) -> Material:
+        """Return what a job of one rotation works on."""
+        roles = self.rotations[rotation]
+        return Material(
+            normal=self.normal[px],
+            unlabelled=self.unlabelled[px],
+            training=roles.training,
+            held_out=roles.selection,
+            pool=self.pool,
+        )
 
     @property
     def channels(self) -> int:

@@ -19,7 +19,8 @@ class TuneSettings(BaseModel):
             resized to; None tries the sizes of the budget. false_alarm_rate: largest share of normal images flagged,
             in (0, 1); None is 5 %, or the smallest rate that the calibration normals support. fdr: false discovery
             rate in (0, 1) instead. augmentations: those to search, by their names in the catalogue; None: those of
-            the budget. nuisances: changes that must not count as anomalies.
+            the budget. nuisances: changes that must not count as anomalies. single: one candidate is the answer, the
+            best of those that would vote.
         device: "cpu" or "cuda".
     """
 
@@ -32,6 +33,7 @@ class TuneSettings(BaseModel):
     fdr: float | None = Field(default=None, gt=0, lt=1)
     augmentations: tuple[str, ...] | None = None
     nuisances: tuple[str, ...] = ()
+    single: bool = False
     device: str = "cpu"
 
     @field_validator("augmentations", "nuisances")
@@ -121,7 +123,7 @@ BUDGETS: dict[BudgetName, Budget] = {
         final_steps=300,
     ),
     "standard": Budget(
-        sizes=(64,), families=FAMILIES, width=16, landscape_steps=400, points=24, steps=400, final_steps=700
+        sizes=(64,), families=FAMILIES, width=16, landscape_steps=400, points=24, steps=700, final_steps=700
     ),
     "thorough": Budget(
         sizes=(64, 128), families=FAMILIES, width=16, landscape_steps=1500, points=48, steps=1200, final_steps=2500

@@ -12,12 +12,9 @@ from feint.core.errors import CollapseError, InputError, SettingError
 from feint.core.files import told
 from feint.runs.candidates import (
     Candidate,
-    Landscapes,
     audit_jobs,
     expected_costs,
     final_jobs,
-    landscape_jobs,
-    landscape_records,
     recipes,
     trained_candidate,
     training_jobs,
@@ -26,6 +23,7 @@ from feint.runs.candidates import (
 from feint.runs.carrying_out import Crew, estimate_seconds, measure_speed
 from feint.runs.choosing import choose
 from feint.runs.judging import audit, judge
+from feint.runs.landscapes import Landscapes, better, landscape_jobs, landscape_records, wider
 from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.run import Run
@@ -93,7 +91,7 @@ def _run(
         with phases("training candidates"):
             candidates = _train(data, settings, budget, landscapes, crew)
         with phases("choosing without labels"):
-            choice = choose(candidates, seed=settings.seed)
+            choice = choose(candidates, seed=settings.seed, single=settings.single)
         with phases("training the chosen detector"):
             finals = final_jobs(data, settings, choice.per_rotation, budget)
             audits = (
@@ -113,13 +111,23 @@ def _run(
 
 
 def _search(data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew) -> Landscapes:
-    """Return the finished landscapes of each size, per rotation."""
+    """Return the finished landscapes of each size, per rotation.
+
+    One that is highest at a bound is searched once more over a wider range; the higher one of the two is returned.
+    """
+    folder = crew.space.jobs
     jobs = {
         px: [landscape_jobs(data, settings, budget, px=px, rotation=r) for r in range(len(data.rotations))]
         for px in budget.sizes
     }
-    crew.carry_out([job for each in jobs.values() for rotation in each for job in rotation])
-    return jobs
+    every = [job for each in jobs.values() for rotation in each for job in rotation]
+    crew.carry_out(every)
+    repeated = {job.id: wide for job in every if (wide := wider(job, folder))}
+    crew.carry_out(list(repeated.values()))
+    return {
+        px: [[better(job, repeated.get(job.id), folder) for job in rotation] for rotation in each]
+        for px, each in jobs.items()
+    }
 
 
 def _train(

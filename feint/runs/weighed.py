@@ -20,9 +20,9 @@ from feint.core.files import atomic, write_text
 from feint.data import open_images
 from feint.detectors.committee import Committee, Unit
 from feint.records.run import PreprocessingRecord
-from feint.runs.candidates import Landscapes
 from feint.runs.choosing import ENSEMBLE, Choice, scores_of, vote
 from feint.runs.jobs import load_searched, scorer_state
+from feint.runs.landscapes import Landscapes
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import FOLDS, UNKNOWN, Recipe
 from feint.runs.score import scores_of_images
@@ -108,7 +108,7 @@ def read_weighed(folder: Path) -> Table:
 
 def write_landscapes(folder: Path, landscapes: Landscapes, jobs: Path) -> None:
     """Write the scores of the unlabelled images at every point of every landscape, in the order of their records."""
-    every = [same[0] for per_rotation in landscapes.values() for same in zip(*per_rotation, strict=True)]
+    every = [job for per_rotation in landscapes.values() for job in per_rotation[0]]
     tensors = {
         f"{i:03d}": torch.from_numpy(load_searched(job, jobs).unlabelled[: job.points]) for i, job in enumerate(every)
     }

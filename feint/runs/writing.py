@@ -17,11 +17,11 @@ from feint.core.files import write_text
 from feint.core.streams import numpy_stream, stream
 from feint.records.run import LandscapeRecord, PhaseRecord, RunRecord, ShareRecord
 from feint.report import Gallery, Picture, PseudoGroup, render
-from feint.runs.candidates import Landscapes
 from feint.runs.carrying_out import Crew
 from feint.runs.choosing import Choice, candidate_records, choice_record, choice_warnings
 from feint.runs.jobs import FinalJob, Pixels
 from feint.runs.judging import Judged, Verdict
+from feint.runs.landscapes import Landscapes
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import Making
 from feint.runs.settings import TuneSettings
@@ -64,8 +64,9 @@ def _command(data: Prepared, settings: TuneSettings) -> str:
     """Return the command line that makes this run again."""
     words = ["feint", "tune", data.record.normal.source, data.record.unlabelled.source, "--out", "RUN"]
     for name, value in settings.model_dump(mode="json", exclude_defaults=True).items():
-        option = "nuisance" if name == "nuisances" else name.replace("_", "-")
-        words += [f"--{option}", ",".join(value) if isinstance(value, list) else str(value)]
+        words.append(f"--{'nuisance' if name == 'nuisances' else name.replace('_', '-')}")
+        if value is not True:
+            words.append(",".join(value) if isinstance(value, list) else str(value))
     return shlex.join(words)
 
 
