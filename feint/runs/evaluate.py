@@ -58,10 +58,18 @@ def evaluate_run(
         landscapes=_landscapes(run, known) if all_candidates else [],
         **{name: Estimate(value=each.value, low=each.low, high=each.high) for name, each in found.items()},
     )
-    write_text(store, json.dumps(record.model_dump(mode="json"), indent=2))
     page = run.path / "report.html"
-    write_text(page, with_evaluation(page.read_text(encoding="utf-8"), run.record, record))
+    shown = with_evaluation(_read_page(page), run.record, record)
+    write_text(store, json.dumps(record.model_dump(mode="json"), indent=2))
+    write_text(page, shown)
     return record
+
+
+def _read_page(page: Path) -> str:
+    try:
+        return page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{page} is missing or was changed: {error}. Copy it again, or tune again.") from error
 
 
 def _labels_of_pool(run: Run, labels: Labels) -> tuple[Labels, bool]:
@@ -81,7 +89,7 @@ def _labels_of_pool(run: Run, labels: Labels) -> tuple[Labels, bool]:
 
 
 def _names_by_content(source: str | Path) -> dict[str, list[str]]:
-    """Return the names of the images of a folder or manifest by the sha256 of their files; none where one is missing."""
+    """Return the names of images of a folder or manifest by the sha256 of their files; none where one is missing."""
     found: dict[str, list[str]] = {}
     try:
         images = open_images(source, role="unlabelled")

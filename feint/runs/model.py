@@ -124,7 +124,7 @@ class Model:
             mode=self.mode,
             rate=self.rate,
             map_scale=self.map_scale,
-            sha256=_sha256(folder / WEIGHTS),
+            sha256=sha256_of(folder / WEIGHTS),
         )
         sealed = manifest.model_copy(update={"own_sha256": manifest.digest()})
         write_text(folder / MANIFEST, sealed.model_dump_json(indent=2))
@@ -138,7 +138,7 @@ class Model:
             raise IntegrityError(
                 f"{weights} is missing: the run is not complete. Copy the whole folder, or tune again."
             )
-        found = _sha256(weights)
+        found = sha256_of(weights)
         if found != manifest.sha256:
             raise IntegrityError(
                 f"{weights} is not the file that this run wrote: sha256 {found[:12]}... instead of "
@@ -155,6 +155,8 @@ class Model:
 
 def pixel_scores(scorer: Scorer, pixels: np.ndarray) -> np.ndarray:
     """Return anomaly scores (n,) of uint8 images (n, c, h, w)."""
+    if not len(pixels):
+        return np.zeros(0, dtype=np.float32)
     found: np.ndarray = score_images(scorer, torch.from_numpy(np.ascontiguousarray(pixels))).numpy()
     return found
 
@@ -201,6 +203,7 @@ def _read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

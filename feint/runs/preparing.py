@@ -30,7 +30,7 @@ class Prepared:
 
     Rows index the readable images; normal ones of one group are copies of one another. `pool` are the rows of
     unlabelled images that take part in tuning and in the criterion: all but those shared with the normal set, unless
-    hardly any would be left.
+    hardly any would be left; so many are `different`.
     """
 
     normal: dict[int, Pixels]
@@ -41,6 +41,7 @@ class Prepared:
     groups: list[int]
     rotations: list[Rotation]
     pool: np.ndarray
+    different: int
     twins: dict[int, int]
     record: DataRecord
     warnings: list[WarningRecord]
@@ -94,7 +95,7 @@ def prepare(
     sets = {"normal": open_images(normal, role="normal"), "unlabelled": open_images(unlabelled, role="unlabelled")}
     surveys = {role: survey(images, workers=workers) for role, images in sets.items()}
     budget = budget.at(image_size, largest=_typical_side(surveys["normal"]))
-    sizes = list(budget.sizes)
+    sizes = budget.decoded
     planned = {px: plan_preprocessing(surveys["normal"], image_size=px) for px in sizes}
     total = sum(len(images) for images in sets.values())
     decoded: dict[str, Decoded] = {}
@@ -125,6 +126,7 @@ def prepare(
         groups=groups,
         rotations=rotations,
         pool=pool,
+        different=len({decoded["unlabelled"].hashes[i] for i in pool}),
         twins=twins,
         record=DataRecord(
             normal=records["normal"],

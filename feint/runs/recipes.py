@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import torch
@@ -16,6 +16,7 @@ from feint.core.detector import Log, Scorer, no_log
 from feint.detectors import DETECTORS, POOL_DETECTORS
 from feint.detectors.committee import Committee
 from feint.detectors.cross_fitting import CrossFitted, cross_fitted
+from feint.detectors.views import Viewed, seen, size_seen
 
 Range = dict[str, tuple[float, float]]
 Setting = bool | int | float | str
@@ -59,7 +60,10 @@ def nuisance_policies(names: Sequence[str]) -> tuple[Policy, ...]:
 
 
 class Recipe(BaseModel):
-    """A detector of the catalogue with its settings and the kinds of its pseudo-anomalies; none: an empty list."""
+    """A detector of the catalogue with its settings and the kinds of its pseudo-anomalies; none: an empty list.
+
+    It sees images shrunk by `shrink`, or their `tiles` x `tiles` tiles one by one: see `feint.detectors.views`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,6 +72,8 @@ class Recipe(BaseModel):
     ]
     settings: dict[str, Setting] = {}
     makings: tuple[Making, ...] = ()
+    shrink: int = Field(default=1, ge=1)
+    tiles: int = Field(default=1, ge=1)
 
     @property
     def learns_from_pool(self) -> bool:
@@ -95,10 +101,8 @@ class Recipe(BaseModel):
 
     def fit(self, normals: Tensor, *, nuisances: Sequence[str], device: str, seed: int, log: Log = no_log) -> Scorer:
         """Fit on normal images (n, c, h, w), uint8."""
-        scorer: Scorer = self._build(DETECTORS, nuisances, device).fit(
-            normals, policy=self.policy(), seed=seed, log=log
-        )
-        return scorer
+        recipe = self._build(DETECTORS, nuisances, device)
+        return self._viewed(recipe.fit(self._seen(normals), policy=self.policy(), seed=seed, log=log), normals)
 
     def cross_fit(
         self,
@@ -113,13 +117,29 @@ class Recipe(BaseModel):
         """Fit on normal and unlabelled images, once for each fold of the latter."""
         recipe = self._build(POOL_DETECTORS, nuisances, device)
         copies = torch.unique(unlabelled.flatten(1), dim=0, return_inverse=True)[1].tolist()
-        return cross_fitted(recipe, normals, unlabelled, held_out, folds=FOLDS, seed=seed, groups=copies)
+        seen = (self._seen(each) for each in (normals, unlabelled, held_out))
+        found = cross_fitted(recipe, *seen, folds=FOLDS, seed=seed, groups=copies)
+        return replace(found, scorers=tuple(self._viewed(each, normals) for each in found.scorers))
 
     def empty(self, channels: int, size: tuple[int, int]) -> Scorer:
         """Return a scorer of this recipe into which a saved state can be loaded."""
+        inner = size_seen(size, shrink=self.shrink, tiles=self.tiles)
         with torch.random.fork_rng(devices=[]):
-            scorer: Scorer = self._build(DETECTORS | POOL_DETECTORS, (), "cpu").scorer(channels, size)
-        return scorer
+            scorer: Scorer = self._build(DETECTORS | POOL_DETECTORS, (), "cpu").scorer(channels, inner)
+        return self._viewed(scorer, torch.empty(0, channels, *size))
+
+    def seen_from(self, times: int) -> Recipe:
+        """Return the recipe for images `times` as large, which it shrinks to the size it was weighed at."""
+        return self.model_copy(update={"shrink": self.shrink * times})
+
+    def _seen(self, images: Tensor) -> Tensor:
+        return seen(images, shrink=self.shrink, tiles=self.tiles)
+
+    def _viewed(self, scorer: Scorer, images: Tensor) -> Scorer:
+        """Return the scorer of what is seen as one of whole `images`."""
+        if self.shrink == self.tiles == 1:
+            return scorer
+        return Viewed(scorer, (images.shape[2], images.shape[3]), shrink=self.shrink, tiles=self.tiles)
 
     def _build(self, catalogue: Mapping[str, Any], nuisances: Sequence[str], device: str) -> Any:
         kind = catalogue[self.detector]

@@ -80,12 +80,14 @@ class Budget:
     """What is spent.
 
     `sizes`: px (square root of the pixels) at which candidates are tried; larger than the images, they are not.
+    `tiles`: into how many tiles a side large images are cut, each of about the smallest size, for one candidate.
     `families`: augmentations whose magnitudes are searched, each on a landscape trained for `landscape_steps` and
     measured at `points` settings (half as many, where there is one magnitude). Every candidate is then trained for
     `steps`, and the chosen ones for `final_steps`, on all normal images but those of calibration.
     """
 
     sizes: tuple[int, ...]
+    tiles: int
     families: tuple[str, ...]
     width: int
     landscape_steps: int
@@ -96,7 +98,12 @@ class Budget:
     def at(self, image_size: int | None, *, largest: int) -> Budget:
         """Return this budget at the one image size the user named, or at those that images of side `largest` have."""
         sizes = (image_size,) if image_size else tuple(px for px in self.sizes if px <= largest) or self.sizes[:1]
-        return replace(self, sizes=sizes)
+        return replace(self, sizes=sizes, tiles=self.tiles if sizes[0] * self.tiles <= largest else 1)
+
+    @property
+    def decoded(self) -> list[int]:
+        """Every px at which images are needed, without repeats."""
+        return list(dict.fromkeys([*self.sizes, self.sizes[0] * self.tiles]))
 
     def shared_by(self, rotations: int) -> Budget:
         """Return this budget with the steps divided among the rotations of cross-fitting; no less than a third."""
@@ -115,6 +122,7 @@ FAMILIES = ("cutdiff", "rotation", "cutpaste", "noise", "blur", "color")
 BUDGETS: dict[BudgetName, Budget] = {
     "quick": Budget(
         sizes=(64,),
+        tiles=1,
         families=("cutdiff", "rotation", "cutpaste"),
         width=16,
         landscape_steps=150,
@@ -123,9 +131,16 @@ BUDGETS: dict[BudgetName, Budget] = {
         final_steps=300,
     ),
     "standard": Budget(
-        sizes=(64,), families=FAMILIES, width=16, landscape_steps=400, points=24, steps=700, final_steps=700
+        sizes=(64,), tiles=2, families=FAMILIES, width=16, landscape_steps=400, points=24, steps=700, final_steps=700
     ),
     "thorough": Budget(
-        sizes=(64, 128), families=FAMILIES, width=16, landscape_steps=1500, points=48, steps=1200, final_steps=2500
+        sizes=(64, 128),
+        tiles=2,
+        families=FAMILIES,
+        width=16,
+        landscape_steps=1500,
+        points=48,
+        steps=1200,
+        final_steps=2500,
     ),
 }

@@ -15,9 +15,10 @@ from feint.runs.candidates import (
     audit_jobs,
     expected_costs,
     final_jobs,
-    recipes,
+    planned,
+    suffix_of,
     trained_candidate,
-    training_jobs,
+    training_job,
     tuned_candidate,
 )
 from feint.runs.carrying_out import Crew, estimate_seconds, measure_speed
@@ -26,6 +27,7 @@ from feint.runs.judging import audit, judge
 from feint.runs.landscapes import Landscapes, better, landscape_jobs, landscape_records, wider
 from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
+from feint.runs.recipes import FOLDS
 from feint.runs.run import Run
 from feint.runs.settings import BUDGETS, Budget, TuneSettings
 from feint.runs.workspace import Workspace
@@ -134,19 +136,15 @@ def _train(
     data: Prepared, settings: TuneSettings, budget: Budget, landscapes: Landscapes, crew: Crew
 ) -> list[Candidate]:
     """Return all candidates, trained and scored in every rotation."""
-    made, folder = recipes(settings, budget), crew.space.jobs
-    jobs = {
-        px: [training_jobs(data, settings, made, px=px, rotation=r) for r in range(len(data.rotations))]
-        for px in landscapes
-    }
-    crew.carry_out([job for each in jobs.values() for rotation in each for job in rotation.values()])
-    found: list[Candidate] = []
+    plans = [each for each in planned(settings, budget) if data.different >= FOLDS or not each.recipe.learns_from_pool]
+    rotations = range(len(data.rotations))
+    jobs = [tuple(training_job(data, settings, each, rotation=r) for r in rotations) for each in plans]
+    crew.carry_out([job for each in jobs for job in each])
+    found = [trained_candidate(plan, each, crew.space.jobs) for plan, each in zip(plans, jobs, strict=True)]
     for px, per_rotation in landscapes.items():
-        suffix = f"-{px}px" if len(landscapes) > 1 else ""
-        for name, (kind, _) in made.items():
-            found.append(trained_candidate(name + suffix, kind, px, tuple(each[name] for each in jobs[px]), folder))
         for same in zip(*per_rotation, strict=True):
-            found.append(tuned_candidate(same[0].making.augmentation + suffix, px, same, folder))
+            name = same[0].making.augmentation + suffix_of(px, budget)
+            found.append(tuned_candidate(name, px, same, crew.space.jobs))
     return found
 
 

@@ -25,7 +25,7 @@ from feint.runs.landscapes import Landscapes
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import Making
 from feint.runs.settings import TuneSettings
-from feint.runs.weighed import write_landscapes, write_weighed
+from feint.runs.weighed import write_weighed
 
 SHOWN, NORMALS_SHOWN, PAIRS_SHOWN, SUSPICIOUS_SHOWN = 24, 12, 8, 12
 
@@ -87,8 +87,7 @@ def write_run(
     verdict.model.save(folder, version=__version__)
     write_text(folder / "scores.csv", table(data.unlabelled_names, verdict.unlabelled))
     write_text(folder / "normals.csv", table(data.normal_names, normals))
-    write_weighed(folder, data=data, choice=choice, jobs=crew.space.jobs)
-    write_landscapes(folder, landscapes, crew.space.jobs)
+    write_weighed(folder, data=data, choice=choice, landscapes=landscapes, jobs=crew.space.jobs)
     logs = sorted(crew.space.logs.glob("*.jsonl"))
     write_text(folder / "metrics.jsonl", "".join(log.read_text(encoding="utf-8") for log in logs))
     gallery = _gallery(record, data, finals, verdict, normals, crew)

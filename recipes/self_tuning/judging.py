@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bank import CLOSE, FAMILIES, BankJob, split
+from bank import FAMILIES, BankJob, split
 from numpy.typing import NDArray
 
 from feint.core.streams import numpy_stream
@@ -28,6 +28,7 @@ SHARES = (0.5, 0.1, 0.02)
 DRAWS = 3
 SMALLEST = 4
 SHIFTS = ("none", "brighter", "moved")
+COMPARED = {"cutdiff": 12, "rotation": 6}
 COSTLY = ("sinkhorn", "excess-mass", "mass-volume", "mmd-rbf")
 
 Row = dict[str, Any]
@@ -179,7 +180,7 @@ class Probe:
 
 def criterion_rows(bank: Opened) -> Iterator[Row]:
     """Yield, for each criterion and pool, the regret of its choice among the points of the close families."""
-    names = [name for name in bank.points if name.split("@")[0] in CLOSE]
+    names = [f"{family}@{k}" for family, count in COMPARED.items() for k in range(count)]
     for pool in pools(bank.images, draws=1):
         truth = np.array([pool.auroc(bank.scores("test", name)) for name in names])
         none = pool.auroc(bank.scores("test", "none"))
