@@ -11,8 +11,8 @@ import small_runs
 import torch
 
 import feint
-from feint.augmentations import AUGMENTATIONS
 from feint.cli import main
+from feint.runs import candidates
 from feint.runs.settings import BUDGETS
 
 
@@ -54,7 +54,7 @@ def _small_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     monkeypatch.setenv("FEINT_CORES", "1")
     monkeypatch.setitem(BUDGETS, "quick", small_runs.BUDGET)
-    monkeypatch.setattr(AUGMENTATIONS[small_runs.AUGMENTATION], "starts", small_runs.STARTS)
+    monkeypatch.setattr(candidates, "AUTOENCODER", small_runs.AUTOENCODER)
     yield
     torch.set_num_threads(threads)
 

@@ -23,7 +23,7 @@ BUDGET = Budget(
     sizes=(SIDE,), tiles=1, families=("cutdiff",), width=8, landscape_steps=4, points=4, steps=5, final_steps=6
 )
 AUGMENTATION = "cutdiff"
-AUTOENCODER = {"features": 8, "hidden": 16, "epochs": 3, "batch": 32}
+AUTOENCODER = {"features": 8, "hidden": 16, "batch": 32}
 
 
 def make_small() -> None:

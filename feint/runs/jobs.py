@@ -353,7 +353,7 @@ def scorer_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     with atomic(path) as temporary:
-        temporary.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
+        temporary.write_bytes(save({name: value.contiguous().clone() for name, value in tensors.items()}))
 
 
 class _Log:

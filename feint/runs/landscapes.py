@@ -58,6 +58,11 @@ def landscape_job(
     )
 
 
+def highest(jobs: list[LandscapeJob], folder: Path) -> LandscapeJob:
+    """Return the finished landscape with the highest smoothed criterion."""
+    return max(jobs, key=lambda job: float(load_searched(job, folder).smoothed.max()))
+
+
 def wider(job: LandscapeJob, folder: Path) -> LandscapeJob | None:
     """Return the landscape over a wider range where a finished one is highest at a bound that can be passed."""
     whole = whole_range(job.making.augmentation).ranges
@@ -85,11 +90,12 @@ def landscape_records(data: Prepared, landscapes: Landscapes, folder: Path) -> l
 
 
 def landscape_record(job: LandscapeJob, folder: Path, size: tuple[int, int]) -> LandscapeRecord:
-    """Return what became of one augmentation's landscape, which has been widened where that was possible."""
+    """Return what became of one augmentation's landscape."""
     found = load_searched(job, folder)
     best = int(found.smoothed.argmax())
     ranges, beyond = job.making.ranges, wider(job, folder)
-    searched = beyond.making.ranges if beyond else ranges
+    repeated = beyond is not None and beyond.done(folder)
+    searched = beyond.making.ranges if beyond is not None and repeated else ranges
     return LandscapeRecord(
         augmentation=job.making.augmentation,
         size=size,
@@ -101,7 +107,7 @@ def landscape_record(job: LandscapeJob, folder: Path, size: tuple[int, int]) -> 
         chosen=settings_at(job, found, best),
         smoothed=float(found.smoothed[best]),
         at_bound=[name for name in _ends(job, found) if searched[name] == ranges[name]],
-        widened=beyond is not None or job.making != whole_range(job.making.augmentation),
+        widened=repeated or job.making != whole_range(job.making.augmentation),
     )
 
 

@@ -17,11 +17,13 @@ from feint.detectors import DETECTORS, POOL_DETECTORS
 from feint.detectors.committee import Committee
 from feint.detectors.cross_fitting import CrossFitted, cross_fitted
 from feint.detectors.views import Viewed, seen, size_seen
+from feint.tuning.tuned import TunedDiscriminator
 
 Range = dict[str, tuple[float, float]]
 Setting = bool | int | float | str
 UNKNOWN = (0.0, 1.0)
 FOLDS = 3
+FITTED: dict[str, Any] = {**DETECTORS, "tuned": TunedDiscriminator}
 
 
 class Making(BaseModel):
@@ -62,16 +64,18 @@ def nuisance_policies(names: Sequence[str]) -> tuple[Policy, ...]:
 class Recipe(BaseModel):
     """A detector of the catalogue with its settings and the kinds of its pseudo-anomalies; none: an empty list.
 
+    The detector "tuned" is trained over the whole range of its making and taken `at` one setting of the magnitudes.
     It sees images shrunk by `shrink`, or their `tiles` x `tiles` tiles one by one: see `feint.detectors.views`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     detector: Literal[
-        "discriminator", "ae", "feature-gaussian", "feature-knn", "patch-knn", "pool-classifier", "pool-probe"
+        "discriminator", "tuned", "ae", "feature-gaussian", "feature-knn", "patch-knn", "pool-classifier", "pool-probe"
     ]
     settings: dict[str, Setting] = {}
     makings: tuple[Making, ...] = ()
+    at: dict[str, float] = {}
     shrink: int = Field(default=1, ge=1)
     tiles: int = Field(default=1, ge=1)
 
@@ -81,10 +85,15 @@ class Recipe(BaseModel):
         return self.detector in POOL_DETECTORS
 
     @property
+    def practised(self) -> tuple[Making, ...]:
+        """The pseudo-anomalies that it has tuned itself to, or those that it was taught."""
+        return (static(self.makings[0].augmentation, self.at),) if self.at else self.makings
+
+    @property
     def lines(self) -> int:
         """How many lines a fit logs."""
         steps = self.settings.get("steps")
-        if self.detector != "discriminator" or not self.makings or not isinstance(steps, int):
+        if self.detector not in {"discriminator", "tuned"} or not self.makings or not isinstance(steps, int):
             return 0
         return 1 + (steps + 18) // 20
 
@@ -101,7 +110,7 @@ class Recipe(BaseModel):
 
     def fit(self, normals: Tensor, *, nuisances: Sequence[str], device: str, seed: int, log: Log = no_log) -> Scorer:
         """Fit on normal images (n, c, h, w), uint8."""
-        recipe = self._build(DETECTORS, nuisances, device)
+        recipe = self._build(FITTED, nuisances, device)
         return self._viewed(recipe.fit(self._seen(normals), policy=self.policy(), seed=seed, log=log), normals)
 
     def cross_fit(
@@ -116,7 +125,11 @@ class Recipe(BaseModel):
     ) -> CrossFitted[Scorer]:
         """Fit on normal and unlabelled images, once for each fold of the latter."""
         recipe = self._build(POOL_DETECTORS, nuisances, device)
-        copies = torch.unique(unlabelled.flatten(1), dim=0, return_inverse=True)[1].tolist()
+        first: dict[int, int] = {}
+        copies = [
+            first.setdefault(each, len(first))
+            for each in torch.unique(unlabelled.flatten(1), dim=0, return_inverse=True)[1].tolist()
+        ]
         seen = (self._seen(each) for each in (normals, unlabelled, held_out))
         found = cross_fitted(recipe, *seen, folds=FOLDS, seed=seed, groups=copies)
         return replace(found, scorers=tuple(self._viewed(each, normals) for each in found.scorers))
@@ -125,7 +138,7 @@ class Recipe(BaseModel):
         """Return a scorer of this recipe into which a saved state can be loaded."""
         inner = size_seen(size, shrink=self.shrink, tiles=self.tiles)
         with torch.random.fork_rng(devices=[]):
-            scorer: Scorer = self._build(DETECTORS | POOL_DETECTORS, (), "cpu").scorer(channels, inner)
+            scorer: Scorer = self._build({**FITTED, **POOL_DETECTORS}, (), "cpu").scorer(channels, inner)
         return self._viewed(scorer, torch.empty(0, channels, *size))
 
     def seen_from(self, times: int) -> Recipe:
@@ -148,6 +161,7 @@ class Recipe(BaseModel):
             "nuisances": nuisance_policies(nuisances),
             "device": device,
             "kinds": max(1, len(self.makings)),
+            "at": tuple(self.at.values()),
         }
         return kind(**self.settings | {name: value for name, value in surroundings.items() if name in known})
 

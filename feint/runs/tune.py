@@ -24,7 +24,7 @@ from feint.runs.candidates import (
 from feint.runs.carrying_out import Crew, estimate_seconds, measure_speed
 from feint.runs.choosing import choose
 from feint.runs.judging import audit, judge
-from feint.runs.landscapes import Landscapes, better, landscape_jobs, landscape_records, wider
+from feint.runs.landscapes import Landscapes, better, highest, landscape_jobs, landscape_records, wider
 from feint.runs.preparing import ImagesLike, Prepared, prepare
 from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.recipes import FOLDS
@@ -115,7 +115,7 @@ def _run(
 def _search(data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew) -> Landscapes:
     """Return the finished landscapes of each size, per rotation.
 
-    One that is highest at a bound is searched once more over a wider range; the higher one of the two is returned.
+    Where the highest of them is highest at a bound, it is searched once more over a wider range.
     """
     folder = crew.space.jobs
     jobs = {
@@ -124,7 +124,8 @@ def _search(data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew) 
     }
     every = [job for each in jobs.values() for rotation in each for job in rotation]
     crew.carry_out(every)
-    repeated = {job.id: wide for job in every if (wide := wider(job, folder))}
+    tops = [highest(rotation, folder) for each in jobs.values() for rotation in each if rotation]
+    repeated = {job.id: wide for job in tops if (wide := wider(job, folder))}
     crew.carry_out(list(repeated.values()))
     return {
         px: [[better(job, repeated.get(job.id), folder) for job in rotation] for rotation in each]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.quasirandom import SobolEngine
 
-from feint.core.augmentation import RHO_LIMIT, Policy
+from feint.core.augmentation import RHO_LIMIT, Magnitude, Policy
 from feint.core.detector import Log, as_unit, check_pixels, finite, no_log, thinned
 from feint.core.errors import SettingError
 from feint.core.streams import seed_of, stream
@@ -85,22 +85,23 @@ class Landscape(nn.Module):
 
             A(a) = mean_{u, h} sigmoid( (f(u; a) - f(h; a)) / tau ),   tau the standard deviation of f(h; a)
 
-        No weight moves: the network is differentiated by its condition. Each step sees 64 images of either set.
+        No weight moves: the network is differentiated by its condition. Each step sees 64 images of either set. What
+        the policy bounds stays within its bounds.
 
         Args:
             held_out, unlabelled: images (n, c, h, w), uint8. rate: in unconstrained magnitudes; an eighth for angles.
 
         Fails when: anomalies are so few that 64 unlabelled images hold none; then it wanders. Compare both ends.
         """
-        augmentation = self.policy.augmentation
-        named = {each.name: float(v) for each, v in zip(augmentation.magnitudes, start, strict=True)}
-        rho = augmentation.free(named).requires_grad_()
-        turning = torch.tensor([each.scale == "periodic" for each in augmentation.magnitudes])
+        ranges = self.policy.ranges
+        free = [each.free(float(v)) if each.high > each.low else 0.0 for each, v in zip(ranges, start, strict=True)]
+        rho = torch.tensor(free, requires_grad=True)
+        turning = torch.tensor([each.scale == "periodic" for each in ranges])
         optimiser = torch.optim.Adam([rho], lr=rate)
         chance = stream(seed, "ascent")
         device = next(self.network.parameters()).device
         for _ in range(steps):
-            a = augmentation.natural(rho).to(device)
+            a = _natural(ranges, rho).to(device)
             u, h = (
                 self.network(as_unit(images[torch.randint(len(images), (64,), generator=chance)]).to(device), a)[1]
                 for images in (unlabelled, held_out)
@@ -111,7 +112,7 @@ class Landscape(nn.Module):
             optimiser.step()
             with torch.no_grad():
                 rho.copy_(torch.where(turning, rho, rho.clamp(-RHO_LIMIT, RHO_LIMIT)))
-        return augmentation.natural(rho.detach())
+        return _natural(ranges, rho.detach())
 
 
 @final
@@ -180,7 +181,12 @@ class LandscapeTuner:
         return Landscape(policy, network.eval(), (normals.shape[2], normals.shape[3]))
 
 
+def _natural(ranges: Sequence[Magnitude], rho: Tensor) -> Tensor:
+    """Map unconstrained rho (m,) to magnitudes (m,) within their ranges, differentiably."""
+    return torch.stack([each.natural(rho[i]) for i, each in enumerate(ranges)])
+
+
 def _maps(encoder: ConvEncoder, images: Tensor) -> Iterator[list[Tensor]]:
-    """Yield the maps of uint8 images, chunk by chunk."""
+    """Yield the maps of uint8 images, chunk by chunk; none of none."""
     device = next(encoder.parameters()).device
-    return (encoder.maps(as_unit(chunk).to(device)) for chunk in torch.split(images, CHUNK))
+    return (encoder.maps(as_unit(chunk).to(device)) for chunk in torch.split(images, CHUNK) if len(chunk))

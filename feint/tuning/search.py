@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from feint.core.errors import CollapseError
 from feint.metrics.two_sample import two_sample_auroc
 from feint.tuning.landscape import Landscape
 
@@ -43,7 +44,7 @@ def found_by(
 
     The two-sample AUROC is measured at `points` evenly spread settings and smoothed by a Gaussian process, since each
     value holds the luck of few images. Where the smooth one is highest, gradient ascent sets out; both its ends are
-    measured too.
+    measured too. A setting at which the embeddings collapse has the value of chance, 0.5, and scores that are NaN.
 
     Args:
         normals: those of the training. held_out: normal images kept out of it. All images (n, c, h, w), uint8.
@@ -57,7 +58,10 @@ def found_by(
     scores: list[tuple[Tensor, Tensor]] = []
 
     def measure(setting: Tensor) -> None:
-        h, u = (each.pooled for each in landscape.scores(setting, normals, [held_out, unlabelled]))
+        try:
+            h, u = (each.pooled for each in landscape.scores(setting, normals, [held_out, unlabelled]))
+        except CollapseError:
+            h, u = (torch.full((len(images),), torch.nan) for images in (held_out, unlabelled))
         tried.append(setting)
         scores.append((h, u))
         values.append(two_sample_auroc(u.numpy(), h.numpy()) if torch.cat([h, u]).isfinite().all() else 0.5)

@@ -15,6 +15,7 @@ from feint.stats.paired_bootstrap import Comparison, compare
 DRAWS = 1000
 MOST_JOINING = 2
 JOINING = 0.16
+DECIDED = 0.05
 REPLACING = 0.001
 
 Scores = NDArray[np.floating]
@@ -23,19 +24,16 @@ Scores = NDArray[np.floating]
 @final
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which candidates vote, best first, by index, and which of them are better than the defaults.
+    """Which candidates vote, best first, by index, and which of them joined the defaults.
 
-    `decided` says that some joined the defaults: the data told them apart.
+    `decided` says that the data tell the best of these from the best default: at the one-sided 5 % level, divided by
+    the number of candidates that could have been the best.
     """
 
     voters: tuple[int, ...]
     joined: tuple[int, ...]
+    decided: bool
     comparison: Comparison
-
-    @property
-    def decided(self) -> bool:
-        """Whether anything is better than the defaults."""
-        return bool(self.joined)
 
     @property
     def confidence(self) -> float:
@@ -62,10 +60,10 @@ def select(
     order = [int(c) for c in np.argsort(-comparison.values, kind="stable")]
     kept = [c for c in order if c in defaults]
     joined = [c for c in order if c not in kept and _beats(comparison, c, kept[0], level=JOINING)][:MOST_JOINING]
-    if joined and _beats(comparison, joined[0], kept[0], level=REPLACING):
-        return Selection(voters=tuple(joined), joined=tuple(joined), comparison=comparison)
-    voters = [c for c in order if c in joined or c in kept]
-    return Selection(voters=tuple(voters), joined=tuple(joined), comparison=comparison)
+    decided = bool(joined) and _beats(comparison, joined[0], kept[0], level=DECIDED / (len(order) - len(kept)))
+    replaced = bool(joined) and _beats(comparison, joined[0], kept[0], level=REPLACING)
+    voters = joined if replaced else [c for c in order if c in joined or c in kept]
+    return Selection(voters=tuple(voters), joined=tuple(joined), decided=decided, comparison=comparison)
 
 
 def _beats(comparison: Comparison, a: int, b: int, *, level: float) -> bool:

@@ -82,7 +82,7 @@ def fill(job: BankJob, store: Path) -> str:
     bank.add("mixture", mixed)
     mixed.score = "position"
     bank.add("places", mixed)
-    bank.add("autoencoder", AE(**AUTOENCODER).fit(bank.normals, policy=None, seed=seed))
+    bank.add("autoencoder", AE(**AUTOENCODER, epochs=20).fit(bank.normals, policy=None, seed=seed))
     recipe = Discriminator(steps=budget.landscape_steps)
     for name, count in FAMILIES.items():
         whole = whole_range(name).policy()

@@ -64,7 +64,7 @@ def test_json_alone_goes_to_stdout(command, folders, tmp_path):
     assert {"settings", "calibration", "phases", "versions", "warnings"} <= set(found)
     said = outcome.err.splitlines()
     estimate = next(i for i, line in enumerate(said) if line.startswith("This will take about"))
-    assert estimate < said.index("screening starts ...")
+    assert estimate < said.index("searching magnitudes ...")
     assert said[-1] == f"Report: {tmp_path / 'run/report.html'}"
 
 

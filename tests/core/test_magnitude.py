@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feint.core.augmentation import RHO_LIMIT, Magnitude
+from feint.augmentations import CutDiff, Rotation
+from feint.core.augmentation import RHO_LIMIT, Magnitude, Policy
 
 SHARES = st.floats(0.003, 0.997)
 LOWS, SPANS = st.floats(0.001, 10), st.floats(0.01, 10)
@@ -74,3 +75,36 @@ def test_half_of_a_ratio_lies_below_one():
 def test_a_ratio_without_one_inside_is_linear():
     m = magnitude(1.5, 2.0, "ratio")
     assert m.at(torch.tensor([0.0, 0.25, 1.0])).tolist() == pytest.approx([1.5, 2.0, 3.5])
+
+
+@given(low=LOWS, span=SPANS, scale=SCALES, share=st.floats(0, 1))
+def test_share_undoes_at(low, span, scale, share):
+    m = magnitude(low, span, scale)
+    value = m.at(torch.tensor(share, dtype=torch.float64))
+    assert math.isclose(float(m.share(value)), share, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "ratio", "periodic"])
+def test_share_goes_from_0_to_1_and_has_a_gradient(scale):
+    m = magnitude(0.5, 2.5, scale)
+    values = torch.tensor([0.5, 0.8, 1.7, 3.0], dtype=torch.float64, requires_grad=True)
+    shares = m.share(values)
+    assert shares[[0, -1]].tolist() == pytest.approx([0, 1])
+    assert torch.autograd.gradcheck(m.share, (values,))
+    (gradient,) = torch.autograd.grad(shares.sum(), values)
+    assert (gradient > 0).all()
+
+
+def test_a_policy_has_its_own_ranges_on_the_scales_of_the_magnitudes():
+    policy = Policy(augmentation=CutDiff(), low=(0.01, 0.5, 0.0, -0.2), high=(0.1, 0.5, 180.0, 0.3))
+    shares = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
+    expected = [[0.01, 0.5, 0, -0.2], [0.001**0.5, 0.5, 90, 0.05], [0.1, 0.5, 180, 0.3]]
+    assert torch.allclose(policy.at(shares).double(), torch.tensor(expected, dtype=torch.float64), rtol=1e-6)
+    assert [each.scale for each in policy.ranges] == ["log", "log", "periodic", "linear"]
+
+
+@pytest.mark.parametrize(("high", "scale"), [(360.0, "periodic"), (90.0, "linear")])
+def test_part_of_a_period_has_two_ends(high, scale):
+    (angle,) = Policy(augmentation=Rotation(), low=(0.0,), high=(high,)).ranges
+    assert angle.scale == scale
+    assert (float(angle.natural(torch.tensor(3.0))) <= high) == (scale == "linear")

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from feint.augmentations import Brightness, CutDiff
-from feint.core.augmentation import Policy
+from feint.augmentations import Brightness, CutDiff, Noise
+from feint.core.augmentation import Mixture, Policy
 from feint.core.detector import as_unit
 from feint.core.errors import CollapseError, InputError, SettingError
 from feint.core.streams import stream
@@ -136,6 +136,90 @@ def test_colour_and_odd_sizes_fit():
     assert found.map(as_unit(images)).shape == (30, 21, 13)
 
 
+# --- several kinds of pseudo-anomalies ----------------------------------------------------------------------------
+
+KINDS = Mixture(
+    policies=(
+        POLICY,
+        Policy(augmentation=CutDiff(), low=(0.03, 0.4, 0.0, -0.5), high=(0.1, 1.0, 180.0, -0.15)),
+        Policy(augmentation=Noise(), low=(0.1,), high=(0.1,)),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def of_three():
+    return Discriminator(width=8, depth=3, steps=80).fit(normal_images(40, "normal"), policy=KINDS, seed=0)
+
+
+def test_a_fit_takes_the_kinds_from_its_policy(of_three):
+    assert of_three.classifier.head[-1].out_features == 3
+    assert SMALL.kinds == 1
+
+
+def test_the_logit_is_that_of_whichever_kind(of_three):
+    images = planted_images()[0][:6]
+    with torch.no_grad():
+        logits = of_three.classifier.head(of_three.embed(images))
+        found = of_three.all_scores(images)["logit"]
+        probabilities = torch.cat([torch.zeros(6, 1), logits], dim=1).softmax(1)
+    assert torch.allclose(found, torch.log(logits.exp().sum(1)), atol=1e-5)
+    assert torch.allclose(found.sigmoid(), 1 - probabilities[:, 0], atol=1e-5)
+
+
+def test_each_kind_is_told_from_the_others_and_from_normal(of_three):
+    images = as_unit(normal_images(60, "new"))
+    pseudo, kind = KINDS.made(images, generator=stream(0, "pseudo"))
+    with torch.no_grad():
+        logits = of_three.classifier.head(of_three.embed(pseudo))
+        clean, made = (of_three.all_scores(each)["logit"] for each in (images, pseudo))
+    assert (logits.argmax(1) == kind).float().mean() > 0.7
+    assert (made[:, None] > clean).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("score", Discriminator.SCORES)
+def test_a_saved_state_of_several_kinds_loads(of_three, score):
+    empty = Discriminator(width=8, depth=3, kinds=3, score=score).scorer(1, (20, 18))
+    empty.load_state_dict(of_three.state_dict())
+    images = planted_images()[0][:6]
+    with torch.no_grad():
+        assert torch.equal(empty(images), of_three.all_scores(images)[score])
+
+
+def test_a_state_of_another_number_of_kinds_does_not_load(of_three):
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        Discriminator(width=8, depth=3).scorer(1, (20, 18)).load_state_dict(of_three.state_dict())
+
+
+def test_a_mixture_of_one_is_a_training_with_one_kind():
+    images = planted_images()[0]
+    found = SMALL.fit(normal_images(40, "normal"), policy=Mixture(policies=(POLICY,)), seed=0)
+    with torch.no_grad():
+        logits = found.classifier.head(found.embed(images))
+        assert torch.equal(found.all_scores(images)["logit"], logits[:, 0])
+
+
+def test_with_one_kind_the_loss_is_the_binary_cross_entropy():
+    """Independently: the same streams, the textbook loss, the same weights in the end."""
+    recipe = Discriminator(width=8, depth=3, steps=5, batch=8)
+    normals = normal_images(40, "normal")
+    scorer = recipe.fit(normals, policy=POLICY, seed=0)
+    classifier = recipe.fit(normals, policy=None, seed=0).classifier.requires_grad_(requires_grad=True)
+    optimiser = torch.optim.AdamW(classifier.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=5)
+    order, chance = stream(0, "order"), stream(0, "augment")
+    for _ in range(5):
+        images = as_unit(normals[torch.randint(40, (8,), generator=order)])
+        p = torch.cat([classifier(images)[1], classifier(POLICY(images, generator=chance))[1]]).sigmoid()
+        loss = -(torch.log(1 - p[:8]).mean() + torch.log(p[8:]).mean()) / 2
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    for found, expected in zip(scorer.classifier.parameters(), classifier.parameters(), strict=True):
+        assert torch.allclose(found, expected, atol=2e-5)
+
+
 # --- input that must be refused -----------------------------------------------------------------------------------
 
 
@@ -155,7 +239,8 @@ def test_fit_refuses_other_than_images_of_bytes(images):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"depth": 1}, {"width": 10}, {"score": "pooling"}, {"batch": 0}, {"steps": -1}, {"epochs": -1}]
+    "setting",
+    [{"kinds": 0}, {"depth": 1}, {"width": 10}, {"score": "pooling"}, {"batch": 0}, {"steps": -1}, {"epochs": -1}],
 )
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(SettingError, match=next(iter(setting))):

@@ -13,7 +13,19 @@ from feint.data import decode, open_images
 from feint.records.run import RunRecord
 from feint.runs.model import Model
 
-FILES = ["manifest.json", "metrics.jsonl", "model.safetensors", "normals.csv", "report.html", "run.json", "scores.csv"]
+FILES = [
+    "candidates",
+    "candidates.csv",
+    "candidates.json",
+    "landscapes.safetensors",
+    "manifest.json",
+    "metrics.jsonl",
+    "model.safetensors",
+    "normals.csv",
+    "report.html",
+    "run.json",
+    "scores.csv",
+]
 
 
 @pytest.fixture
@@ -69,12 +81,16 @@ def test_the_record_is_valid_and_says_what_was_done(run, finished):
     assert record.label_reads == 0
     assert record.settings["augmentations"] == ["cutdiff"]
     assert (record.data.training, record.data.selection, record.data.calibration) == (66, 22, 22)
-    assert {each.augmentation for each in record.candidates} == {"none", "cutdiff"}
+    names = [each.name for each in record.candidates]
+    assert len(set(names)) == len(names)
+    assert {"none", "mixture", "autoencoder", "pool-probe", "cutdiff"} <= set(names)
     assert all(c.criterion.low <= c.criterion.value <= c.criterion.high for c in record.candidates if c.criterion)
     assert sum(each.chosen for each in record.candidates) == 1
     assert record.phases[0].name == "reading images"
     assert all(each.seconds >= 0 and each.peak_mib > 0 for each in record.phases)
-    assert record.starts and all(len(each.steps) == small_runs.BUDGET.updates for each in record.starts)
+    (landscape,) = record.landscapes
+    assert (landscape.augmentation, len(landscape.points)) == ("cutdiff", small_runs.BUDGET.points)
+    assert set(landscape.chosen) == {"area", "aspect", "angle", "amplitude"}
     assert (record.calibration.asked, record.calibration.rate) == (0.05, 0.05)
 
 
@@ -82,8 +98,8 @@ def test_the_log_is_json_lines_with_losses(finished):
     lines = [json.loads(line) for line in (finished.path / "metrics.jsonl").read_text().splitlines()]
     jobs = {line["job"] for line in lines}
     assert {"final-0", "audit-0", "audit-1"} <= jobs
-    assert any(job.startswith("tune-0-cutdiff") for job in jobs)
-    assert all(np.isfinite(line["training_loss"]) for line in lines)
+    assert {"landscape-0-cutdiff-32px", "train-0-mixture"} <= jobs
+    assert all(np.isfinite(line.get("training_loss", 0)) for line in lines)
 
 
 def test_the_report_names_what_was_found_and_needs_no_network(run, finished):

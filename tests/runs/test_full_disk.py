@@ -31,8 +31,8 @@ def disk(tmp_path):
         subprocess.run(["umount", "--lazy", place], check=True)  # an error that is still known holds mapped files
 
 
-# What a small run writes, in KiB: decoded pixels 220, jobs 12,000, result 4,000.
-@pytest.mark.parametrize("kib", [8, 100, 132, 200, 260, 700, 3_000])
+# What a small run writes, in KiB: decoded pixels 220, jobs 25,000, result 24,000.
+@pytest.mark.parametrize("kib", [8, 132, 200, 260, 700, 9_000, 30_000])
 def test_tune(command, disk, folders, kib, monkeypatch):
     place = disk(kib)
     outcome = command(*tune_arguments(*folders, place / "run"))
@@ -86,7 +86,7 @@ def test_score_and_its_maps(command, disk, finished):
 
 
 def test_evaluate_prints_no_result_that_it_could_not_store(command, disk, finished):
-    place = disk(8_000)
+    place = disk(64_000)
     run = shutil.copytree(finished.path, place / "run")
     labels = run / "labels.csv"
     labels.write_text("path,label\n000.png,0\n002.png,1\n")

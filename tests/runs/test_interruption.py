@@ -97,7 +97,7 @@ def test_finished_jobs_survive_a_wrong_command_and_are_not_run_again(
         raise AssertionError
 
     monkeypatch.setattr(jobs.TrainingJob, "execute", forbidden)
-    monkeypatch.setattr(jobs.TuningJob, "execute", forbidden)
+    monkeypatch.setattr(jobs.LandscapeJob, "execute", forbidden)
     monkeypatch.setattr(jobs.FinalJob, "execute", forbidden)
     assert command(*tune_arguments(*folders, tmp_path / "run", "--resume")).code == 0
     assert (tmp_path / "run/scores.csv").read_bytes() == (finished.path / "scores.csv").read_bytes()
@@ -105,7 +105,7 @@ def test_finished_jobs_survive_a_wrong_command_and_are_not_run_again(
 
 
 def test_other_settings_or_images_begin_afresh(unfinished, command, folders, tmp_path):
-    stale = unfinished / "jobs/train-0-none-32px-w8.safetensors"
+    stale = unfinished / "jobs/train-0-none.safetensors"
     stale.write_bytes(b"of another run")
     assert command(*tune_arguments(*folders, tmp_path / "run", "--resume", "--seed", "5")).code == 0
     assert '"seed": 5' in (tmp_path / "run/run.json").read_text()

@@ -9,6 +9,7 @@ from small_runs import AUGMENTATION, defective, pictures, start, tune_arguments
 
 import feint
 from feint.calibration.discoveries import flag
+from feint.core.errors import SettingError
 
 
 @pytest.fixture
@@ -88,8 +89,12 @@ def test_false_discovery_rate(tuned):
     assert (again.flagged == run.scores.flagged).all()
 
 
-def test_nuisances_and_no_augmentation_at_all(tuned, small, folders, tmp_path):
-    assert tuned("n", nuisances=["flips", "brightness"]).record.settings["nuisances"] == ["flips", "brightness"]
-    run = feint.tune(*folders, out=tmp_path / "none", budget="quick", augmentations=[])
-    assert {each.augmentation for each in run.record.candidates} == {"none"}
-    assert run.record.choice.augmentation == "none"
+def test_nuisances_are_recorded_and_change_the_answer(tuned, finished):
+    run = tuned("n", nuisances=["flips", "brightness"])
+    assert run.record.settings["nuisances"] == ["flips", "brightness"]
+    assert written(run) != written(feint.Run(finished.path))
+
+
+def test_no_augmentation_to_search_is_refused(small, folders):
+    with pytest.raises(SettingError, match="name at least one"):
+        feint.tune(*folders, budget="quick", augmentations=[])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feint.core.errors import IntegrityError
-from feint.runs.model import Manifest, Model, _sha256
+from feint.runs.model import Manifest, Model, sha256_of
 from feint.runs.run import Run
 
 
@@ -65,8 +65,8 @@ def test_a_manifest_cut_short(copy, refused, kept):
         ('"rate": 0.05', '"rate": 0.9', "was changed after this run wrote it"),
         ('"white": 255', '"white": 128', "was changed after this run wrote it"),
         ('"sha256": "', '"sha256": "0', "was changed"),
-        ('"score": ', '"score_": ', "was cut short or changed"),
-        ('"format": 1', '"format": 99', "this version of Feint reads 1"),
+        ('"voters": ', '"voters_": ', "was cut short or changed"),
+        ('"format": 2', '"format": 99', "this version of Feint reads 2"),
     ],
 )
 def test_an_edited_manifest(copy, refused, old, new, words):
@@ -80,7 +80,7 @@ def test_an_edited_manifest(copy, refused, old, new, words):
 def resealed(copy: Path) -> None:
     """Make manifest.json vouch for whatever model.safetensors now is, as an attacker would."""
     manifest = Manifest.model_validate_json((copy / "manifest.json").read_bytes())
-    manifest = manifest.model_copy(update={"sha256": _sha256(copy / "model.safetensors")})
+    manifest = manifest.model_copy(update={"sha256": sha256_of(copy / "model.safetensors")})
     sealed = manifest.model_copy(update={"own_sha256": manifest.digest()})
     (copy / "manifest.json").write_text(sealed.model_dump_json())
 
