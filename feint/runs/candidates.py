@@ -64,7 +64,11 @@ class Planned:
 
 
 def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
-    """Return every candidate that needs a training of its own; names tell sizes apart where there are several."""
+    """Return every candidate that needs a training of its own; names tell sizes apart where there are several.
+
+    There are always two mixtures, so that the default has two votes: of the whole image and of its tiles, or of two
+    trainings.
+    """
     trained: dict[str, Setting] = {"width": budget.width, "steps": budget.steps}
     families = settings.families(budget)
     mixed = tuple(whole_range(name) for name in MIXED if name in families) or (whole_range(families[0]),)
@@ -82,6 +86,8 @@ def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
     if budget.tiles > 1:
         tiled = mixture.model_copy(update={"tiles": budget.tiles})
         found.append(Planned("mixture-tiles", "random", tiled, budget.sizes[0] * budget.tiles))
+    else:
+        found.append(Planned("mixture-again", "random", mixture, budget.sizes[0]))
     if all(find_spec(each) for each in LITE0):
         px = max(budget.decoded)
         patches: dict[str, Setting] = LITE0_SETTINGS | {"most": 2000}

@@ -14,7 +14,7 @@ from feint.stats.paired_bootstrap import Comparison, compare
 
 DRAWS = 1000
 MOST_JOINING = 2
-JOINING = 0.16
+JOINING = 0.05
 DECIDED = 0.05
 REPLACING = 0.001
 
@@ -47,14 +47,14 @@ def select(
     """Return who votes, of C candidates scored on the same m held-out normals (C, m) and n unlabelled images (C, n).
 
     The candidates `defaults` vote. At most two others join them, those with the highest two-sample AUROC among the ones
-    whose gap to the best default is above 0 in 84 % of the paired bootstrap draws (one standard error). Where the best
-    of them is better in 99.9 %, the defaults step back. Where anomalies are rare the criterion is noisy, and the best
+    whose gap to the best default is above 0 in 95 % of the paired bootstrap draws. Where the best of them is better in
+    99.9 %, the defaults step back. Where anomalies are rare the criterion is noisy, and the best
     of many is often only the luckiest: the defaults then hold the answer in place.
 
     Fails when: the unlabelled normals differ from the held-out ones: see `feint.metrics.two_sample`.
     Cost: 1 s for 20 candidates, 240 held-out and 1,000 unlabelled images.
-    References: paired bootstrap, Efron & Tibshirani (1993), chapter 8; the rule is Feint's own, and its two levels were
-    chosen on three sets of images and tried on others (`docs/how-to-choose.md`).
+    References: paired bootstrap, Efron & Tibshirani (1993), chapter 8; the rule is Feint's own, its levels were chosen
+    on some sets of images and tried on others (`docs/how-to-choose.md`).
     """
     comparison = compare(held_out, unlabelled, criterion=TWO_SAMPLE_AUROC, seed=seed, draws=draws)
     order = [int(c) for c in np.argsort(-comparison.values, kind="stable")]

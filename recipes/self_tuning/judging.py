@@ -114,8 +114,9 @@ def choice_rows(bank: Opened) -> Iterator[Row]:
             defaults=[names.index("mixture")], seed=pool.draw, draws=300,
         )  # fmt: skip
         voters = [names[c] for c in found.voters]
-        units = [unit_of(torch.from_numpy(held[name])) for name in voters]
-        answer = vote([every[name] for name in voters], units) if len(voters) > 1 else every[voters[0]]
+        votes = voters + [name for name in voters if name == "mixture"]
+        units = [unit_of(torch.from_numpy(held[name])) for name in votes]
+        answer = vote([every[name] for name in votes], units)
         grid = {name: pool.auroc(bank.scores("test", name)) for name in reference(bank)}
         aurocs = {name: pool.auroc(every[name]) for name in names}
         a2 = {name: float(value) for name, value in zip(names, found.comparison.values, strict=True)}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from bank import FAMILIES
 
+from feint.core.streams import numpy_stream
 from feint.stats.cluster_bootstrap import cluster_mean
 from feint.stats.wilcoxon import signed_rank
 
@@ -22,7 +23,8 @@ def by_task(rows: pd.DataFrame) -> pd.DataFrame:
 
 def interval(values: pd.Series[float], tasks: pd.DataFrame) -> str:
     """Return the mean over tasks with its 95 % interval, clustered by normal set."""
-    found = cluster_mean(values.to_numpy(), clusters=list(zip(tasks["data"], tasks["normal"], strict=True)), seed=0)
+    clusters = zip(tasks["data"], tasks["normal"], strict=True)
+    found = cluster_mean(values.to_numpy(), clusters, generator=numpy_stream(0, "intervals"))
     return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
@@ -32,6 +34,8 @@ def choice_table(rows: pd.DataFrame) -> pd.DataFrame:
     table = []
     for share, each in tasks.groupby("share", sort=False):
         regret = each["best"] - each["answer"]
+        arms = [f"{kind}-{family}" for kind in ("rs", "rd") for family in FAMILIES]
+        arm = max(arms, key=lambda name, each=each: each[name].mean())
         table.append(
             {
                 "anomalies in the pool": f"{share:.0%}",
@@ -46,6 +50,7 @@ def choice_table(rows: pd.DataFrame) -> pd.DataFrame:
                 "regret": interval(regret, each),
                 "regret of a random setting": interval(each["best"] - each["random"], each),
                 "answer - default": interval(each["answer"] - each["auroc:mixture"], each),
+                "answer - best random augmentation": f"{interval(each['answer'] - each[arm], each)}, {arm}",
             }
         )
     return pd.DataFrame(table)
@@ -66,7 +71,7 @@ def by_set(rows: pd.DataFrame) -> pd.DataFrame:
 def harm(rows: pd.DataFrame, *, draws: int = 1000) -> pd.DataFrame:
     """Return on how many tasks the answer is worse than `none` beyond doubt: paired bootstrap over seeds and draws."""
     found = []
-    chance = np.random.default_rng(0)
+    chance = numpy_stream(0, "harm")
     for (*_, share), each in rows.groupby(TASK, sort=False):
         gap = (each["answer"] - each["auroc:none"]).to_numpy()
         means = gap[chance.integers(len(gap), size=(draws, len(gap)))].mean(axis=1)

@@ -46,9 +46,9 @@ def test_defaults_that_are_best_vote_alone(defaults):
 
 
 def test_one_that_only_seems_better_joins_the_default():
-    found = select(*scored([1.2, 1.7], agreement=0.5), defaults=[0], seed=0)
+    found = select(*scored([1.2, 1.9, 0.1, 0.1], agreement=0.5), defaults=[0], seed=0)
     shares = (found.comparison.draws[:, 1] <= found.comparison.draws[:, 0]).mean()
-    assert 0.05 < shares < 0.16
+    assert 0.05 / 3 < shares < 0.05
     assert not found.decided
     assert found.joined == (1,)
     assert found.voters == (1, 0)
@@ -66,7 +66,7 @@ def test_among_equals_the_default_keeps_its_vote_however_many_there_are(candidat
 def test_an_equal_one_joins_no_more_often_than_the_level_says():
     joined = [select(*scored([1.5, 1.5], seed=seed), defaults=[0], seed=seed, draws=200).joined for seed in range(150)]
     joined = [bool(each) for each in joined]
-    assert 0.07 < np.mean(joined) < 0.25  # 16 %, and three standard errors
+    assert 0.0 < np.mean(joined) < 0.11  # 5 %, and three standard errors
 
 
 @pytest.mark.parametrize("candidates", [2, 8])
@@ -79,7 +79,7 @@ def test_equal_ones_are_seldom_told_apart(candidates):
 
 def test_more_candidates_do_not_hide_one_that_is_plainly_better():
     found = [
-        select(*scored([0.5] * 11 + [2.0], seed=seed, agreement=0.3), defaults=[0], seed=seed, draws=200)
+        select(*scored([0.5] * 11 + [3.0], seed=seed, agreement=0.3), defaults=[0], seed=seed, draws=200)
         for seed in range(20)
     ]
     assert all(each.voters[0] == 11 for each in found)
