@@ -16,7 +16,6 @@ DRAWS = 1000
 MOST_JOINING = 2
 JOINING = 0.05
 DECIDED = 0.05
-REPLACING = 0.001
 
 Scores = NDArray[np.floating]
 
@@ -47,8 +46,7 @@ def select(
     """Return who votes, of C candidates scored on the same m held-out normals (C, m) and n unlabelled images (C, n).
 
     The candidates `defaults` vote. At most two others join them, those with the highest two-sample AUROC among the ones
-    whose gap to the best default is above 0 in 95 % of the paired bootstrap draws. Where the best of them is better in
-    99.9 %, the defaults step back. Where anomalies are rare the criterion is noisy, and the best
+    whose gap to the best default is above 0 in 95 % of the paired bootstrap draws. Where anomalies are rare the criterion is noisy, and the best
     of many is often only the luckiest: the defaults then hold the answer in place.
 
     Fails when: the unlabelled normals differ from the held-out ones: see `feint.metrics.two_sample`.
@@ -61,8 +59,7 @@ def select(
     kept = [c for c in order if c in defaults]
     joined = [c for c in order if c not in kept and _beats(comparison, c, kept[0], level=JOINING)][:MOST_JOINING]
     decided = bool(joined) and _beats(comparison, joined[0], kept[0], level=DECIDED / (len(order) - len(kept)))
-    replaced = bool(joined) and _beats(comparison, joined[0], kept[0], level=REPLACING)
-    voters = joined if replaced else [c for c in order if c in joined or c in kept]
+    voters = [c for c in order if c in joined or c in kept]
     return Selection(voters=tuple(voters), joined=tuple(joined), decided=decided, comparison=comparison)
 
 
