@@ -131,4 +131,13 @@ def page(choices: pd.DataFrame, criteria: pd.DataFrame, out: Path) -> str:
         table.to_csv(out / f"{'-'.join(name.lower().replace(',', '').split())}.csv", index=False)
     note = ", ".join(f"{value:.3f} at {share:.0%}" for share, value in random.items())
     body = "\n".join(f"## {name}\n\n{markdown(table)}" for name, table in parts.items())
-    return f"Regret of a random setting among those that criteria choose from: {note}.\n\n{body}"
+    sets = choices[["data", "normal"]].drop_duplicates()
+    head = (
+        "# The self-tuning experiment: tables\n\n"
+        f"`make selftune DATA=FOLDER`: {len(sets)} normal sets, {choices['seed'].nunique()} seed(s), "
+        f"{choices['draw'].nunique()} draws of each pool. Half of the test images may be in a pool, the other half "
+        "judges. The grid, the same for all: every point of six landscapes, each augmentation random static (RS) and "
+        "random dynamic (RD), and none. Intervals are 95 % bootstraps over normal sets. The answer is made of the "
+        "detectors as they were weighed; `feint tune` trains them once more, longer, and adds the tiles.\n\n"
+    )
+    return head + f"Regret of a random setting among those that criteria choose from: {note}.\n\n{body}"
