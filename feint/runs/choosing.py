@@ -12,7 +12,7 @@ from feint.detectors.committee import Unit
 from feint.metrics.guards import guard_scores
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
 from feint.records.run import CandidateRecord, ChoiceRecord, Estimate, LandscapeRecord, ShareRecord, WarningRecord
-from feint.runs.candidates import DEFAULTS, Candidate
+from feint.runs.candidates import DEFAULT, DEFAULTS, Candidate
 from feint.stats.bulk_shift import bulk_shift
 from feint.stats.mixture import mixture_proportion
 from feint.stats.paired_bootstrap import Comparison, compare
@@ -96,7 +96,8 @@ def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> C
 def default_rows(candidates: list[Candidate]) -> list[int]:
     """Return the fixed defaults: features of a pretrained encoder where there are any, else the mixtures."""
     for kind in DEFAULTS:
-        if rows := [c for c, each in enumerate(candidates) if each.kind == kind]:
+        alike = [c for c, each in enumerate(candidates) if each.kind == kind]
+        if rows := [c for c in alike if kind != "random" or candidates[c].name.startswith(DEFAULT)]:
             first = candidates[rows[0]].px
             return [c for c in rows if candidates[c].px == first or candidates[c].recipes[0].tiles > 1]
     return [0]

@@ -190,13 +190,15 @@ class FinalJob:
 
     Args:
         units: centre and spread of each voter's scores, from normal images that neither train nor calibrate it.
-        normals: rows of the normal images to fit on. judged: rows of normal images to score.
+        normals: rows of the normal images to fit on. judged: rows of normal images to score. images: how many
+            unlabelled ones there are.
     """
 
     id: str
     material: Material
     normals: np.ndarray
     judged: np.ndarray
+    images: int
     voters: Voters
     units: tuple[Unit, ...]
     nuisances: tuple[str, ...]
@@ -224,8 +226,7 @@ class FinalJob:
             ]
             committees, folds = self._committees(fitted, normals[:MAPPED])
         whole = joined(committees, of.normal.rows(of.held_out[:MAPPED]))
-        everything = np.arange(len(of.unlabelled.open()))
-        pool = torch.stack([score_rows(each, of.unlabelled, everything) for each in committees])
+        pool = torch.stack([score_rows(each, of.unlabelled, np.arange(self.images)) for each in committees])
         tensors = _state(whole)
         tensors["judged"] = score_rows(whole, of.normal, self.judged)
         tensors["folds"] = folds
@@ -240,7 +241,7 @@ class FinalJob:
     def _committees(self, fitted: Sequence[Scorer | None], shown: Tensor) -> tuple[list[Committee], Tensor]:
         """Return a committee for each fold of the pool, and the fold of each unlabelled image (n,)."""
         of = self.material
-        folds = torch.zeros(len(of.unlabelled.open()), dtype=torch.long)
+        folds = torch.zeros(self.images, dtype=torch.long)
         members: list[list[tuple[Scorer, Unit]]] = [[] for _ in range(self.voters.folds)]
         for recipe, scorer, unit in zip(self.voters.recipes, fitted, self.units, strict=True):
             if scorer is not None:

@@ -15,7 +15,7 @@ from feint.runs.jobs import LandscapeJob, Searched, load_searched
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import Making, Range, nuisance_policies, whole_range
 from feint.runs.settings import Budget, TuneSettings
-from feint.tuning.landscape import LandscapeTuner
+from feint.tuning.landscape import MOST_FITTED, LandscapeTuner
 
 Landscapes = dict[int, list[list[LandscapeJob]]]
 
@@ -46,7 +46,7 @@ def landscape_job(
     points = budget.points if len(making.ranges) > 1 else max(4, budget.points // 2)
     of = data.material(px, rotation)
     image = multiplications(data.channels, data.size(px), width=budget.width) / 1e9
-    scored = min(len(of.training), 500) + len(of.held_out) + len(of.pool)
+    scored = min(len(of.training), MOST_FITTED) + len(of.held_out) + len(of.pool)
     return LandscapeJob(
         id=f"landscape-{rotation}-{making.augmentation}-{px}px",
         material=of,

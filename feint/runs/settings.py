@@ -131,7 +131,7 @@ BUDGETS: dict[BudgetName, Budget] = {
         final_steps=300,
     ),
     "standard": Budget(
-        sizes=(64,), tiles=2, families=FAMILIES, width=16, landscape_steps=400, points=24, steps=700, final_steps=700
+        sizes=(64,), tiles=2, families=FAMILIES, width=16, landscape_steps=400, points=16, steps=600, final_steps=700
     ),
     "thorough": Budget(
         sizes=(64, 128),

@@ -21,7 +21,7 @@ from feint.networks.conditional import ConditionedClassifier
 from feint.networks.conv import ConvEncoder, pooled
 
 CHUNK = 128
-MOST_FITTED = 500
+MOST_FITTED = 400
 
 
 class PointScores(NamedTuple):
@@ -63,7 +63,7 @@ class Landscape(nn.Module):
     def scores(self, magnitudes: Tensor, normals: Tensor, sets: Sequence[Tensor]) -> list[PointScores]:
         """Return the scores at `magnitudes` (m,) of each of the `sets` of images (n_k, c, h, w), uint8.
 
-        The density is fitted on at most 500 of the normal images. Cost: a forward pass for every image; 0.1 s for the
+        The density is fitted on at most 400 of the normal images. Cost: a forward pass for every image; 0.1 s for the
         density of 744 features at width 16.
         """
         plain = self.network.at(magnitudes).eval()
