@@ -16,7 +16,7 @@ DRAWS = 1000
 MOST_JOINING = 2
 JOINING = 0.05
 DECIDED = 0.05
-REPLACING = 0.001
+REPLACING = 0.01
 MANY = 0.6
 
 Scores = NDArray[np.floating]
@@ -50,7 +50,7 @@ def select(
     The candidates `defaults` vote. At most two others join them, those with the highest two-sample AUROC among the
     ones whose gap to the best default is above 0 in 95 % of the paired bootstrap draws. Where anomalies are rare the
     criterion is noisy, and the best of many is often only the luckiest: the defaults then hold the answer in place.
-    They step back where the best of the others is better in 99.9 % of the draws and anomalies are many: its own
+    They step back where the best of the others is better in 99 % of the draws and anomalies are many: its own
     two-sample AUROC is above 0.6 beyond doubt.
 
     Fails when: the unlabelled normals differ from the held-out ones: see `feint.metrics.two_sample`.
