@@ -287,7 +287,7 @@ def choice_warnings(choice: Choice, landscapes: list[LandscapeRecord]) -> list[W
     if (p := bulk_shift(unlabelled, held_out)) < SHIFTED:
         message = (
             "The unlabelled images differ from the normal ones as a whole, not in a few images only "
-            f"(p = {p:.2g}): another camera, day or light? The choice may reward what sees that difference. "
+            f"(p = {p:.2g}): another camera, day or light, or many faint anomalies. The choice may reward seeing that. "
             "Compare with normal images from the same source, or name the difference with --nuisance."
         )
         found.append(WarningRecord(code="shift", message=message))
