@@ -71,7 +71,7 @@ def test_both_nodes_work_with_one_thread_per_job(executor):
         time.sleep(0.5)
         return node_of_this_job(), torch.get_num_threads(), os.environ["FEINT_CORES"]
 
-    found = list(executor.map(lambda _: where(), range(8)))
+    found = list(executor.map(lambda _: where(), range(24)))
     assert len({node for node, _, _ in found}) == 2
     assert {each[1:] for each in found} == {(1, "1")}
 
