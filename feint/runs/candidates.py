@@ -77,7 +77,8 @@ def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
     """
     trained: dict[str, Setting] = {"width": budget.width, "steps": budget.steps}
     families = settings.families(budget)
-    mixed = tuple(whole_range(name) for name in MIXED if name in families) or (whole_range(families[0]),)
+    wanted = MIXED if settings.augmentations is None else [name for name in MIXED if name in families]
+    mixed = tuple(whole_range(name) for name in wanted) or (whole_range(families[0]),)
     mixture = Recipe(detector="discriminator", settings=trained, makings=mixed)
     autoencoder = AUTOENCODER | {"epochs": max(3, budget.steps // STEPS_PER_EPOCH)}
     found = []

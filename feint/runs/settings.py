@@ -123,12 +123,12 @@ BUDGETS: dict[BudgetName, Budget] = {
     "quick": Budget(
         sizes=(64,),
         tiles=1,
-        families=("cutdiff", "rotation", "cutpaste"),
+        families=("cutdiff", "rotation"),
         width=16,
-        landscape_steps=150,
-        points=12,
-        steps=150,
-        final_steps=300,
+        landscape_steps=100,
+        points=8,
+        steps=120,
+        final_steps=200,
     ),
     "standard": Budget(
         sizes=(64,), tiles=2, families=FAMILIES, width=16, landscape_steps=400, points=16, steps=600, final_steps=700
