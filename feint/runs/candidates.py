@@ -23,10 +23,9 @@ from feint.tuning.selection import MOST_JOINING
 
 Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled"]
 
-DEFAULTS: tuple[Kind, ...] = ("features", "random", "none")
+DEFAULTS = (("features", "patches"), ("mixture",), ("none",))
 DEFAULT_FAMILY = "cutdiff"
 OTHERS = 5
-DEFAULT = "mixture"
 MIXED = ("cutdiff", "cutpaste", "rotation")
 SPOT: Range = {"area": (0.004, 0.05), "aspect": (0.15, 1.0), "angle": (0.0, 180.0)}
 FAINT = {

@@ -12,7 +12,8 @@ from feint.detectors.committee import Unit
 from feint.metrics.guards import guard_scores
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
 from feint.records.run import CandidateRecord, ChoiceRecord, Estimate, LandscapeRecord, ShareRecord, WarningRecord
-from feint.runs.candidates import DEFAULT, DEFAULTS, Candidate
+from feint.runs.candidates import DEFAULTS, Candidate
+from feint.runs.recipes import Range
 from feint.stats.bulk_shift import bulk_shift
 from feint.stats.mixture import mixture_proportion
 from feint.stats.paired_bootstrap import Comparison, compare
@@ -33,10 +34,15 @@ class Choice:
     """
 
     candidates: list[Candidate]
-    failed: dict[str, str]
+    left_out: list[tuple[Candidate, str]]
     selection: Selection
     comparison: Comparison
     per_rotation: list[list[Candidate]]
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why a candidate was left out, by its name."""
+        return {each.name: reason for each, reason in self.left_out}
 
     @property
     def voters(self) -> list[Candidate]:
@@ -58,9 +64,11 @@ class Choice:
         """The name of each row of `comparison`."""
         return [each.name for each in self.candidates] + [ENSEMBLE] * (len(self.selection.voters) > 1)
 
-    def index(self, name: str) -> int | None:
-        """Return the row of the candidate called `name`; None where it failed."""
-        return next((c for c, each in enumerate(self.candidates) if each.name == name), None)
+    @property
+    def none(self) -> int | None:
+        """The row of the untrained encoder, at the size where it does best; None where it failed."""
+        rows = [c for c, each in enumerate(self.candidates) if each.kind == "none"]
+        return max(rows, key=lambda c: float(self.comparison.values[c]), default=None)
 
 
 def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> Choice:
@@ -71,12 +79,12 @@ def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> C
     Each rotation of cross-fitting chooses for itself, since its calibration normals take part in the choices of the
     others; the choice of the first is what the report shows.
     """
-    failed = {each.name: found for each in candidates if (found := _unsound(each))}
-    sound = [each for each in candidates if each.name not in failed]
+    left_out = [(each, found) for each in candidates if (found := _unsound(each))]
+    sound = [each for each in candidates if all(each is not other for other, _ in left_out)]
     if not sound:
-        first = candidates[0].name
+        first, reason = left_out[0]
         raise CollapseError(
-            f"no candidate gave scores that can rank images, e.g. {first}: {failed[first]} "
+            f"no candidate gave scores that can rank images, e.g. {first.name}: {reason} "
             "Are the images all but identical?"
         )
     defaults = default_rows(sound)
@@ -86,7 +94,7 @@ def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> C
         selections = [replace(each, voters=each.voters[:1]) for each in selections]
     return Choice(
         candidates=sound,
-        failed=failed,
+        left_out=left_out,
         selection=selections[0],
         comparison=_with_ensemble(sound, selections[0].voters, seed=seed),
         per_rotation=[[sound[c] for c in each.voters] for each in selections],
@@ -95,9 +103,8 @@ def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> C
 
 def default_rows(candidates: list[Candidate]) -> list[int]:
     """Return the fixed defaults: features of a pretrained encoder where there are any, else the mixtures."""
-    for kind in DEFAULTS:
-        alike = [c for c, each in enumerate(candidates) if each.kind == kind]
-        if rows := [c for c in alike if kind != "random" or candidates[c].name.startswith(DEFAULT)]:
+    for names in DEFAULTS:
+        if rows := [c for c, each in enumerate(candidates) if each.name.startswith(names)]:
             first = candidates[rows[0]].px
             return [c for c in rows if candidates[c].px == first or candidates[c].recipes[0].tiles > 1]
     return [0]
@@ -152,23 +159,33 @@ def candidate_records(choice: Choice, sizes: dict[int, tuple[int, int]]) -> list
     rows.sort(key=lambda row: -(row.criterion.value if row.criterion else 0.0))
     return rows + [
         CandidateRecord(
-            name=name, kind="tuned", augmentation=name, magnitudes={}, size=next(iter(sizes.values())), criterion=None,
-            excess_95=None, excess_99=None, estimated_auroc=None, gap=None, status="failed", note=note,
+            name=each.name, kind=each.kind, augmentation=_augmentation(each), magnitudes=_magnitudes(each),
+            size=sizes[each.px], criterion=None, excess_95=None, excess_99=None, estimated_auroc=None, gap=None,
+            status="failed", note=reason,
         )
-        for name, note in choice.failed.items()
+        for each, reason in choice.left_out
     ]  # fmt: skip
+
+
+def _augmentation(of: Candidate) -> str:
+    return " + ".join(each.augmentation for each in of.recipes[0].practised) or "none"
+
+
+def _magnitudes(of: Candidate) -> Range:
+    """Return the magnitudes of a candidate's augmentation, where it has one."""
+    makings = of.recipes[0].practised
+    return makings[0].ranges if len(makings) == 1 else {}
 
 
 def _record(choice: Choice, c: int, sizes: dict[int, tuple[int, int]]) -> CandidateRecord:
     ensemble = c == len(choice.candidates)
     of = choice.voters[0] if ensemble else choice.candidates[c]
     held_out, unlabelled = scores_of(choice, c)
-    makings = of.recipes[0].practised
     return CandidateRecord(
         name=ENSEMBLE if ensemble else of.name,
         kind="ensemble" if ensemble else of.kind,
-        augmentation=" + ".join(each.augmentation for each in makings) or "none",
-        magnitudes=makings[0].ranges if len(makings) == 1 else {},
+        augmentation=_augmentation(of),
+        magnitudes=_magnitudes(of),
         size=sizes[of.px],
         members=[each.name for each in choice.voters] if ensemble else [],
         criterion=_estimate(choice.comparison.estimate(c)),
@@ -199,19 +216,18 @@ def _excess(held_out: np.ndarray, unlabelled: np.ndarray, level: float) -> float
 
 def choice_record(choice: Choice, sizes: dict[int, tuple[int, int]]) -> ChoiceRecord:
     """Return the verdict: an augmentation, none, another candidate, or abstain where the default was kept."""
-    none = choice.index("none")
+    none = choice.none
     advantage = None if none is None or none == choice.row else _estimate(choice.comparison.gap(choice.row, none))
     best = choice.voters[0]
     verdict = _verdict(choice, advantage)
-    makings = best.recipes[0].practised
     held_out, unlabelled = scores_of(choice, choice.row)
     return ChoiceRecord(
         candidate=choice.name,
         verdict=verdict,
         confidence=choice.selection.confidence,
         sentence=_sentence(verdict, choice, advantage),
-        augmentation=" + ".join(each.augmentation for each in makings) or "none",
-        magnitudes=makings[0].ranges if len(makings) == 1 else {},
+        augmentation=_augmentation(best),
+        magnitudes=_magnitudes(best),
         size=sizes[best.px],
         shares=[share for each in choice.voters for share in _shares(each, len(choice.voters))],
         advantage_over_none=advantage,
