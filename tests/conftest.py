@@ -1,5 +1,6 @@
 """What the tests of whole runs share: a small budget, the command line in this process, one finished run."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -104,3 +105,17 @@ def _finish(run: FinishedRun) -> FinishedRun:
     with pytest.MonkeyPatch.context() as monkeypatch, _small_runs(monkeypatch):
         feint.tune(run.normal, run.unlabelled, out=run.path, budget="quick", augmentations=[small_runs.AUGMENTATION])
     return run
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> feint.Run:
+    """Return a copy of the finished run, into which results may be written."""
+    return feint.Run(shutil.copytree(finished.path, tmp_path / "run"))
+
+
+@pytest.fixture
+def labels(tmp_path) -> Path:
+    """Return the labels of the finished run's unlabelled images as a CSV."""
+    path = tmp_path / "labels.csv"
+    path.write_text("path,label\n" + "".join(f"{i:03d}.png,{int(small_runs.defective(i))}\n" for i in range(60)))
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import ClassVar, Generic, Literal, TypeVar
 
 import torch
@@ -14,6 +15,8 @@ from feint.core.augmentation import PseudoAnomalies
 from feint.core.errors import CollapseError, InputError, SettingError
 
 Log = Callable[[int, float], None]
+
+SCORED_AT_ONCE = 64
 
 
 def no_log(step: int, loss: float) -> None:
@@ -162,6 +165,20 @@ def finite(loss: Tensor, step: int) -> float:
     if not math.isfinite(value):
         raise CollapseError(f"the training diverged at step {step}: the loss is {value}. Lower the learning rate.")
     return value
+
+
+def device_of(scorer: Scorer) -> torch.device:
+    """Return where a scorer computes: where its first parameter or buffer lies, the CPU if it has none."""
+    first = next(chain(scorer.parameters(), scorer.buffers()), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+@torch.no_grad()
+def score_images(scorer: Scorer, images: Tensor) -> Tensor:
+    """Return the scores (n,), on the CPU, of images (n, c, h, w), uint8, wherever the scorer lies; none of none."""
+    device = device_of(scorer)
+    chunks = [scorer(as_unit(chunk).to(device)).float().cpu() for chunk in torch.split(images, SCORED_AT_ONCE)]
+    return torch.cat([torch.empty(0), *chunks])
 
 
 def thinned(images: Tensor, most: int) -> Tensor:

@@ -9,12 +9,11 @@ from typing import Generic, TypeVar, final
 import torch
 from torch import Tensor
 
-from feint.core.detector import PoolDetector, Scorer, as_unit
+from feint.core.detector import PoolDetector, Scorer, score_images
 from feint.core.errors import CollapseError, InputError, SettingError
 from feint.core.streams import seed_of, stream
 
 S = TypeVar("S", bound=Scorer)
-CHUNK = 64
 
 
 @final
@@ -73,9 +72,9 @@ def cross_fitted(
     pool, held = torch.zeros(len(unlabelled)), torch.zeros(len(held_out))
     for k in range(folds):
         scorer = recipe.fit(normals, unlabelled[pool_fold != k], seed=seed_of(seed, "fold", k))
-        reference = _scores(scorer, held_out)
+        reference = score_images(scorer, held_out)
         centre, spread = _centre_and_spread(reference)
-        pool[pool_fold == k] = (_scores(scorer, unlabelled[pool_fold == k]) - centre) / spread
+        pool[pool_fold == k] = (score_images(scorer, unlabelled[pool_fold == k]) - centre) / spread
         held[held_out_fold == k] = (reference[held_out_fold == k] - centre) / spread
         scorers.append(scorer)
     return CrossFitted(
@@ -103,11 +102,6 @@ def _folds(
         filled[emptiest] += sizes[each]
     order = torch.randperm(len(held_out), generator=stream(seed, "held-out folds"))
     return fold_of_group[group], order % folds
-
-
-@torch.no_grad()
-def _scores(scorer: Scorer, images: Tensor) -> Tensor:
-    return torch.cat([scorer(as_unit(chunk)).cpu() for chunk in torch.split(images, CHUNK)])
 
 
 def _centre_and_spread(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from feint.core.augmentation import Policy, PseudoAnomalies
-from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, finite, thinned
+from feint.core.detector import Detector, Log, Scorer, as_unit, check_settings, thinned
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import GaussianDensity, PositionDensity, upsample
+from feint.detectors.training import descend
 from feint.networks.conv import GROUPS, Classifier, pooled
 
 ScoreName = Literal["logit", "gaussian", "pooled", "position"]
@@ -170,11 +171,10 @@ class Discriminator(Detector[DiscriminatorScorer]):
         self, scorer: DiscriminatorScorer, normals: Tensor, policy: PseudoAnomalies, seed: int, log: Log
     ) -> None:
         steps = self.steps if self.epochs is None else self.epochs * math.ceil(len(normals) / self.batch)
-        optimiser = torch.optim.AdamW(scorer.classifier.parameters(), lr=self.rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.rate, total_steps=max(steps, 2))
         order, chance = stream(seed, "order"), stream(seed, "augment")
         clean = torch.zeros(self.batch, dtype=torch.long)
-        for step in range(steps):
+
+        def loss() -> Tensor:
             chosen = torch.randint(len(normals), (self.batch,), generator=order)
             images = as_unit(normals[chosen])
             for nuisance in self.nuisances:
@@ -182,10 +182,7 @@ class Discriminator(Detector[DiscriminatorScorer]):
             pseudo, kind = policy.made(images, generator=chance)
             both, target = torch.cat([images, pseudo]).to(self.device), torch.cat([clean, 1 + kind]).to(self.device)
             logits = scorer.classifier.head(scorer.classifier.encoder(both))
-            loss = cross_entropy(torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1), target)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            schedule.step()
-            if step % 20 == 0 or step == steps - 1:
-                log(step, finite(loss, step))
+            return cross_entropy(torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1), target)
+
+        weights = scorer.classifier.parameters()
+        descend(weights, loss, steps=steps, rate=self.rate, weight_decay=self.weight_decay, log=log)

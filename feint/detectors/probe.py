@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from feint.core.detector import Log, PoolDetector, check_settings
 from feint.detectors.density import GaussianDensity
-from feint.detectors.features import FeatureScorer, fitted_scorer, pooled_features
-from feint.networks.conv import GROUPS, pooled
+from feint.detectors.features import FeatureScorer, feature_size, fitted_scorer, pooled_features
+from feint.networks.conv import GROUPS
 from feint.networks.pretrained import RGB, Encoder, Lite0, untrained
 
 FrozenEncoder = Literal["untrained", "lite0"]
@@ -123,9 +123,8 @@ class PoolProbe(PoolDetector[FeatureScorer]):
     def scorer(self, channels: int, size: tuple[int, int]) -> FeatureScorer:
         """Return an empty scorer of this recipe, into which a saved state can be loaded."""
         encoder = self._encoder(channels, seed=0)
-        with torch.no_grad():
-            features = pooled(encoder.maps(torch.zeros(1, channels, *size))).shape[1]
-        return FeatureScorer(channels, size, encoder=encoder, distance=ProbeHead(features)).eval()
+        head = ProbeHead(feature_size(encoder, channels, size))
+        return FeatureScorer(channels, size, encoder=encoder, distance=head).eval()
 
     def _encoder(self, channels: int, *, seed: int) -> Encoder:
         if self.encoder == "lite0":

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from feint.core.augmentation import Policy
-from feint.core.detector import Log, PoolDetector, Scorer, as_unit, check_settings, finite, thinned
+from feint.core.detector import Log, PoolDetector, Scorer, as_unit, check_settings, thinned
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import PositionDensity, upsample
+from feint.detectors.training import descend
 from feint.networks.conv import GROUPS, Classifier
 
 MAP_STAGE = 1
@@ -120,10 +121,9 @@ class PoolClassifier(PoolDetector[PoolClassifierScorer]):
             torch.default_generator.manual_seed(seed_of(seed, "weights"))
             scorer = self.scorer(normals.shape[1], (normals.shape[2], normals.shape[3]))
         scorer.to(self.device)
-        optimiser = torch.optim.AdamW(scorer.parameters(), lr=self.rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.rate, total_steps=max(self.steps, 2))
         order, chance = stream(seed, "order"), stream(seed, "augment")
-        for step in range(self.steps):
+
+        def loss() -> Tensor:
             both = [
                 as_unit(each[torch.randint(len(each), (self.batch,), generator=order)])
                 for each in (normals, unlabelled)
@@ -132,13 +132,10 @@ class PoolClassifier(PoolDetector[PoolClassifierScorer]):
             for nuisance in self.nuisances:
                 images = nuisance(images, generator=chance)
             logits = scorer.classifier(images.to(self.device))[1]
-            loss = self._risk(logits[: self.batch], logits[self.batch :])
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            schedule.step()
-            if step % 20 == 0 or step == self.steps - 1:
-                log(step, finite(loss, step))
+            return self._risk(logits[: self.batch], logits[self.batch :])
+
+        weights = scorer.parameters()
+        descend(weights, loss, steps=self.steps, rate=self.rate, weight_decay=self.weight_decay, log=log)
         scorer.eval().requires_grad_(requires_grad=False)
         scorer.fit_maps(normals)
         return scorer

@@ -15,16 +15,16 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from feint.core.detector import Scorer, as_unit, thinned
+from feint.core.detector import SCORED_AT_ONCE, Scorer, as_unit, score_images, thinned
 from feint.core.errors import CollapseError
 from feint.core.files import atomic
 from feint.core.streams import seed_of
 from feint.detectors.committee import Committee, Unit, unit_of
+from feint.detectors.training import lines
 from feint.runs.recipes import Making, Recipe, Voters
 from feint.tuning.landscape import LandscapeTuner
 from feint.tuning.search import found_by
 
-CHUNK = 64
 MAPPED = 32
 SCORER = "scorer."
 MOST_VALUES = 100_000
@@ -58,25 +58,35 @@ class Material:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LandscapeJob:
-    """The landscape of one augmentation, searched. Leaves `<id>.safetensors`: points, scores, and the best's scorer."""
+class _Job:
+    """What every job has: a name, what it works on, a seed, and the one file it leaves. `cost` is for the order."""
 
     id: str
     material: Material
+    seed: int
+    cost: float = field(default=1.0, compare=False)
+
+    def file(self, jobs: Path) -> Path:
+        """Return the file that the job leaves."""
+        return jobs / f"{self.id}.safetensors"
+
+    def done(self, jobs: Path) -> bool:
+        """Whether the job has left its file."""
+        return self.file(jobs).exists()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandscapeJob(_Job):
+    """The landscape of one augmentation, searched. Leaves `<id>.safetensors`: points, scores, and the best's scorer."""
+
     making: Making
     tuner: LandscapeTuner
     points: int
-    seed: int
-    cost: float = field(default=1.0, compare=False)
 
     @property
     def ticks(self) -> int:
         """Lines this job will log."""
-        return 1 + (self.tuner.steps + 18) // 20 + self.points
-
-    def done(self, jobs: Path) -> bool:
-        """Whether the job has left its file."""
-        return (jobs / f"{self.id}.safetensors").exists()
+        return lines(self.tuner.steps) + self.points
 
     def execute(self, jobs: Path, logs: Path) -> None:
         """Train over all magnitudes, score at many, and look for the best."""
@@ -99,7 +109,7 @@ class LandscapeJob:
                 log=lambda point, value: log(point=point, two_sample_auroc=value),
             )
             best = landscape.at(found.points[int(found.smoothed.argmax())], normals)
-        _write(jobs / f"{self.id}.safetensors", found._asdict() | _state(best))
+        _write(self.file(jobs), found._asdict() | _state(best))
 
 
 @dataclass(frozen=True)
@@ -115,33 +125,25 @@ class Searched:
 
 def load_searched(job: LandscapeJob, jobs: Path) -> Searched:
     """Read a finished landscape."""
-    tensors = load_file(jobs / f"{job.id}.safetensors")
+    tensors = load_file(job.file(jobs))
     return Searched(**{each.name: tensors[each.name].numpy() for each in fields(Searched)})
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingJob:
+class TrainingJob(_Job):
     """One candidate. Leaves `<id>.safetensors`: its scores of `held_out` and `pool`, and its scorer.
 
     Where the training collapses the scores are NaN: that candidate fails, and the run goes on.
     """
 
-    id: str
-    material: Material
     recipe: Recipe
     nuisances: tuple[str, ...]
     device: str
-    seed: int
-    cost: float = field(default=1.0, compare=False)
 
     @property
     def ticks(self) -> int:
         """Lines this job will log."""
         return self.recipe.lines
-
-    def done(self, jobs: Path) -> bool:
-        """Whether the job has left its file."""
-        return (jobs / f"{self.id}.safetensors").exists()
 
     def execute(self, jobs: Path, logs: Path) -> None:
         """Fit and score."""
@@ -151,7 +153,7 @@ class TrainingJob:
             except CollapseError:
                 sizes = {"held_out": len(self.material.held_out), "unlabelled": len(self.material.pool)}
                 left = {name: torch.full((n,), torch.nan) for name, n in sizes.items()}
-        _write(jobs / f"{self.id}.safetensors", left)
+        _write(self.file(jobs), left)
 
     def _left(self, log: Callable[[int, float], None]) -> dict[str, Tensor]:
         """Return the scores and the scorer."""
@@ -174,12 +176,12 @@ class TrainingJob:
 
 def load_scores(job: TrainingJob, jobs: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read the scores of a finished candidate: of the held-out normal images (m,) and of the pool (n,)."""
-    tensors = load_file(jobs / f"{job.id}.safetensors")
+    tensors = load_file(job.file(jobs))
     return tensors["held_out"].numpy(), tensors["unlabelled"].numpy()
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinalJob:
+class FinalJob(_Job):
     """The voters, fitted once more. Leaves `<id>.safetensors`: them, and their scores.
 
     They score `judged` and all unlabelled images, those too that are no part of the pool.
@@ -194,8 +196,6 @@ class FinalJob:
             unlabelled ones there are.
     """
 
-    id: str
-    material: Material
     normals: np.ndarray
     judged: np.ndarray
     images: int
@@ -203,17 +203,11 @@ class FinalJob:
     units: tuple[Unit, ...]
     nuisances: tuple[str, ...]
     device: str
-    seed: int
-    cost: float = field(default=1.0, compare=False)
 
     @property
     def ticks(self) -> int:
         """Lines this job will log."""
         return sum(each.lines for each in self.voters.recipes)
-
-    def done(self, jobs: Path) -> bool:
-        """Whether the job has left its file."""
-        return (jobs / f"{self.id}.safetensors").exists()
 
     def execute(self, jobs: Path, logs: Path) -> None:
         """Fit every voter and score."""
@@ -231,7 +225,7 @@ class FinalJob:
         tensors["judged"] = score_rows(whole, of.normal, self.judged)
         tensors["folds"] = folds
         tensors["unlabelled"] = pool.gather(0, folds[None])[0]
-        _write(jobs / f"{self.id}.safetensors", tensors)
+        _write(self.file(jobs), tensors)
 
     def _fit(self, recipe: Recipe, k: int, normals: Tensor, log: Callable[..., None]) -> Scorer:
         seed = seed_of(self.seed, self.id, k)
@@ -299,7 +293,7 @@ class Finished:
 
 def load_finished(job: FinalJob, jobs: Path) -> Finished:
     """Read the voters of a finished job."""
-    tensors = load_file(jobs / f"{job.id}.safetensors")
+    tensors = load_file(job.file(jobs))
     channels, height, width = job.material.normal.open().shape[1:]
     whole = job.voters.empty(channels, (height, width))
     whole.load_state_dict(scorer_state(tensors))
@@ -326,16 +320,10 @@ def map_rows(job: FinalJob, jobs: Path, *, requests: list[tuple[Pixels, np.ndarr
 
 def score_rows(scorer: Scorer, pixels: Pixels, rows: np.ndarray) -> Tensor:
     """Return the scores (n,) of the chosen rows, chunk by chunk; empty where none is chosen."""
-    found = [score_images(scorer, pixels.rows(rows[i : i + CHUNK])) for i in range(0, len(rows), CHUNK)]
+    found = [
+        score_images(scorer, pixels.rows(rows[i : i + SCORED_AT_ONCE])) for i in range(0, len(rows), SCORED_AT_ONCE)
+    ]
     return torch.cat([torch.empty(0), *found])
-
-
-@torch.no_grad()
-def score_images(scorer: Scorer, images: Tensor) -> Tensor:
-    """Return the scores (n,) of uint8 images (n, c, h, w)."""
-    device = next((each.device for each in scorer.state_dict().values()), torch.device("cpu"))
-    chunks = [scorer(as_unit(chunk).to(device)).float().cpu() for chunk in torch.split(images, CHUNK)]
-    return torch.cat([torch.empty(0), *chunks])
 
 
 @torch.no_grad()

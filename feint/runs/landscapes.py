@@ -69,7 +69,7 @@ def wider(job: LandscapeJob, folder: Path) -> LandscapeJob | None:
     if job.making.ranges != whole or not (further := _further(job, load_searched(job, folder))):
         return None
     making = Making(augmentation=job.making.augmentation, ranges=whole | further)
-    return replace(job, id=f"{job.id}-wider", making=making, cost=job.cost)
+    return replace(job, id=f"{job.id}-wider", making=making)
 
 
 def better(job: LandscapeJob, wide: LandscapeJob | None, folder: Path) -> LandscapeJob:

@@ -17,12 +17,11 @@ from safetensors.torch import load_file, save
 
 from feint.calibration.conformal import cross_conformal_p_values, p_values
 from feint.calibration.decision import decide
-from feint.core.detector import Scorer, as_unit
+from feint.core.detector import Scorer, as_unit, device_of, score_images
 from feint.core.errors import IntegrityError
 from feint.core.files import atomic, write_text
 from feint.detectors.committee import Committee
 from feint.records.run import PreprocessingRecord
-from feint.runs.jobs import score_images
 from feint.runs.recipes import Voters
 
 FORMAT = 2
@@ -74,7 +73,7 @@ class Member:
     @torch.no_grad()
     def maps(self, pixels: np.ndarray) -> np.ndarray:
         """Return anomaly maps (n, h, w) of uint8 images (n, c, h, w)."""
-        device = self.scorer.units.device
+        device = device_of(self.scorer)
         return self.scorer.map(as_unit(torch.from_numpy(np.ascontiguousarray(pixels))).to(device)).cpu().numpy()
 
 

@@ -16,12 +16,12 @@ from feint.core.detector import Log, Scorer, no_log
 from feint.detectors import DETECTORS, POOL_DETECTORS
 from feint.detectors.committee import Committee
 from feint.detectors.cross_fitting import CrossFitted, cross_fitted
+from feint.detectors.training import lines
 from feint.detectors.views import Viewed, seen, size_seen
 from feint.tuning.tuned import TunedDiscriminator
 
 Range = dict[str, tuple[float, float]]
 Setting = bool | int | float | str
-UNKNOWN = (0.0, 1.0)
 FOLDS = 3
 FITTED: dict[str, Any] = {**DETECTORS, "tuned": TunedDiscriminator}
 
@@ -95,7 +95,7 @@ class Recipe(BaseModel):
         steps = self.settings.get("steps")
         if self.detector not in {"discriminator", "tuned"} or not self.makings or not isinstance(steps, int):
             return 0
-        return 1 + (steps + 18) // 20
+        return lines(steps)
 
     def trained_for(self, steps: int) -> Recipe:
         """Return the recipe with as many steps, where it has steps and is no learner from the pool."""
@@ -180,11 +180,11 @@ class Voters(BaseModel):
 
     def empty(self, channels: int, size: tuple[int, int]) -> Committee:
         """Return a committee into which a saved state can be loaded."""
-        units = [UNKNOWN] * len(self.recipes)
-        committees = [
-            Committee([each.empty(channels, size) for each in self.recipes], units=units, map_units=units)
-            for _ in range(self.folds)
-        ]
-        if len(committees) == 1:
-            return committees[0]
-        return Committee(committees, units=[UNKNOWN] * self.folds, map_units=[UNKNOWN] * self.folds)
+        committees = [blank([each.empty(channels, size) for each in self.recipes]) for _ in range(self.folds)]
+        return committees[0] if len(committees) == 1 else blank(committees)
+
+
+def blank(members: Sequence[Scorer]) -> Committee:
+    """Return the committee of empty scorers, into which a saved state can be loaded."""
+    unknown = [(0.0, 1.0)] * len(members)
+    return Committee(members, units=unknown, map_units=unknown)

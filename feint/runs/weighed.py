@@ -18,14 +18,14 @@ from feint.core.detector import Scorer
 from feint.core.errors import IntegrityError
 from feint.core.files import atomic, write_text
 from feint.data import open_images
-from feint.detectors.committee import Committee, Unit
+from feint.detectors.committee import Unit
 from feint.records.run import PreprocessingRecord
 from feint.runs.choosing import ENSEMBLE, Choice, scores_of, vote
 from feint.runs.jobs import load_searched, scorer_state
 from feint.runs.landscapes import Landscapes
 from feint.runs.model import sha256_of
 from feint.runs.preparing import Prepared
-from feint.runs.recipes import FOLDS, UNKNOWN, Recipe
+from feint.runs.recipes import FOLDS, Recipe, blank
 from feint.runs.score import scores_of_images
 
 FOLDER, TABLE, LIST = "candidates", "candidates.csv", "candidates.json"
@@ -49,11 +49,9 @@ class Weighed(BaseModel):
 
     def load(self, path: Path) -> Scorer:
         """Return its scorer from its file; raises IntegrityError where that holds another one."""
-        shape = self.preprocessing
-        empty = self.recipe.empty(shape.channels, (shape.height, shape.width))
-        if self.recipe.learns_from_pool:
-            others = [self.recipe.empty(shape.channels, (shape.height, shape.width)) for _ in range(FOLDS - 1)]
-            empty = Committee([empty, *others], units=[UNKNOWN] * FOLDS, map_units=[UNKNOWN] * FOLDS)
+        shape, folds = self.preprocessing, FOLDS if self.recipe.learns_from_pool else 1
+        members = [self.recipe.empty(shape.channels, (shape.height, shape.width)) for _ in range(folds)]
+        empty = members[0] if folds == 1 else blank(members)
         try:
             empty.load_state_dict(scorer_state(load_file(path)))
         except (SafetensorError, RuntimeError) as error:

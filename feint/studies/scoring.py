@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feint.core.augmentation import PseudoAnomalies
-from feint.core.detector import Scorer, as_unit
+from feint.core.detector import Scorer, as_unit, device_of
 from feint.core.errors import CollapseError
 from feint.core.streams import stream
 from feint.tuning.st_ssad import Tuning
@@ -91,12 +90,6 @@ def tuning_arrays(tuning: Tuning) -> dict[str, NDArray[np.generic]]:
         "chosen": np.array(tuning.chosen),
     }
     return {f"{TUNING}{name}": each for name, each in found.items()}
-
-
-def device_of(scorer: Scorer) -> torch.device:
-    """Return where a scorer computes: where its first parameter or buffer lies, the CPU if it has none."""
-    first = next(chain(scorer.parameters(), scorer.buffers()), None)
-    return torch.device("cpu") if first is None else first.device
 
 
 def _few(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

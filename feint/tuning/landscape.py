@@ -12,11 +12,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.quasirandom import SobolEngine
 
 from feint.core.augmentation import RHO_LIMIT, Magnitude, Policy
-from feint.core.detector import Log, as_unit, check_pixels, finite, no_log, thinned
+from feint.core.detector import Log, as_unit, check_pixels, no_log, thinned
 from feint.core.errors import SettingError
 from feint.core.streams import seed_of, stream
 from feint.detectors.density import GaussianDensity
 from feint.detectors.discriminator import DiscriminatorScorer
+from feint.detectors.training import descend
 from feint.networks.conditional import ConditionedClassifier
 from feint.networks.conv import ConvEncoder, pooled
 
@@ -159,25 +160,20 @@ class LandscapeTuner:
             network = ConditionedClassifier(
                 normals.shape[1], augmentation.magnitudes, width=self.width, depth=self.depth
             ).to(self.device)
-        weights = [each for each in network.parameters() if each.requires_grad]
-        optimiser = torch.optim.AdamW(weights, lr=self.rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.rate, total_steps=max(self.steps, 2))
         order, chance = stream(seed, "order"), stream(seed, "augment")
         target = torch.cat([torch.zeros(self.batch), torch.ones(self.batch)]).to(self.device)
-        for step in range(self.steps):
+
+        def loss() -> Tensor:
             images = as_unit(normals[torch.randint(len(normals), (self.batch,), generator=order)])
             for nuisance in self.nuisances:
                 images = nuisance(images, generator=chance)
             noise, magnitudes = policy.draw(images, generator=chance)
             both = torch.cat([images, augmentation.apply(images, noise, magnitudes)]).to(self.device)
             logits = network(both, magnitudes.repeat(2, 1).to(self.device))[1]
-            loss = binary_cross_entropy_with_logits(logits, target)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            schedule.step()
-            if step % 20 == 0 or step == self.steps - 1:
-                log(step, finite(loss, step))
+            return binary_cross_entropy_with_logits(logits, target)
+
+        weights = [each for each in network.parameters() if each.requires_grad]
+        descend(weights, loss, steps=self.steps, rate=self.rate, weight_decay=self.weight_decay, log=log)
         return Landscape(policy, network.eval(), (normals.shape[2], normals.shape[3]))
 
 

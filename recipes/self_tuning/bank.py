@@ -13,13 +13,12 @@ from torch import Tensor
 
 from feint.augmentations import AUGMENTATIONS
 from feint.core.augmentation import Mixture, Policy
-from feint.core.detector import as_unit
+from feint.core.detector import as_unit, score_images
 from feint.core.files import atomic
 from feint.core.streams import numpy_stream, seed_of, stream
 from feint.data.testbeds import NormalSet, TestbedSettings, normal_sets
 from feint.detectors import AE, Discriminator
 from feint.runs.candidates import AUTOENCODER, MIXED
-from feint.runs.jobs import score_images
 from feint.runs.recipes import whole_range
 from feint.runs.settings import BUDGETS
 from feint.tuning.landscape import Landscape, LandscapeTuner

@@ -12,6 +12,7 @@ import torch
 from bank import FAMILIES, BankJob, split
 from numpy.typing import NDArray
 
+from feint.core.detector import score_images
 from feint.core.streams import numpy_stream
 from feint.data.testbeds import NormalSet
 from feint.detectors import PoolProbe
@@ -19,7 +20,6 @@ from feint.detectors.committee import unit_of
 from feint.detectors.cross_fitting import cross_fitted
 from feint.metrics.roc import auroc
 from feint.runs.choosing import vote
-from feint.runs.jobs import score_images
 from feint.tuning.criteria import CRITERIA, Evidence
 from feint.tuning.search import smoothed
 from feint.tuning.selection import select

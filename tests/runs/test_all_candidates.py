@@ -15,20 +15,6 @@ import feint
 SHOWN = {"name", "criterion", "auroc", "chosen"}
 
 
-@pytest.fixture
-def run(finished, tmp_path):
-    """Return a copy of the finished run, into which results may be written."""
-    return feint.Run(shutil.copytree(finished.path, tmp_path / "run"))
-
-
-@pytest.fixture
-def labels(tmp_path):
-    """Return the labels of the unlabelled images as a CSV."""
-    path = tmp_path / "labels.csv"
-    path.write_text("path,label\n" + "".join(f"{i:03d}.png,{int(defective(i))}\n" for i in range(60)))
-    return path
-
-
 def aurocs(outcome) -> dict[str, float]:
     """Return the AUROC of each candidate as the command printed it."""
     assert outcome.code == 0, outcome.err

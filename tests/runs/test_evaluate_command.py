@@ -13,20 +13,6 @@ import feint
 KEYS = {"auroc", "average_precision", "f1", "false_alarm_rate", "detection_rate"}
 
 
-@pytest.fixture
-def run(finished, tmp_path):
-    """Return a copy of the finished run, into which results may be written."""
-    return feint.Run(shutil.copytree(finished.path, tmp_path / "run"))
-
-
-@pytest.fixture
-def labels(tmp_path):
-    """Return the labels of the unlabelled images as a CSV."""
-    path = tmp_path / "labels.csv"
-    path.write_text("path,label\n" + "".join(f"{i:03d}.png,{int(defective(i))}\n" for i in range(60)))
-    return path
-
-
 def test_numbers_are_those_of_sklearn_and_are_stored(command, run, labels):
     outcome = command("evaluate", run.path, labels, "--json")
     assert outcome.code == 0

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from feint.augmentations.policies import policy_named
-from feint.core.detector import Scorer
-from feint.studies.scoring import close_up, device_of, map_images, score_images
+from feint.core.detector import Scorer, device_of
+from feint.studies.scoring import close_up, map_images, score_images
 
 IMAGES = np.arange(3 * 16 * 16, dtype=np.uint8).reshape(3, 1, 16, 16)
 
