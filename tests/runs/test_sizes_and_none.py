@@ -1,4 +1,4 @@
-"""With several image sizes, names carry the size: the untrained encoder is still found, and failures keep their kind."""
+"""With several image sizes, names carry the size: `none` is still found, and failures keep their kind."""
 
 import numpy as np
 from small_runs import SIDE
