@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from feint.backends.backend import Backend, Shared
 from feint.backends.memory import PeakMemory, memory_total_and_available_mib
+from feint.backends.outcomes import first_completed
 from feint.backends.processes import ProcessExecutor
 from feint.backends.ray import RayExecutor
 from feint.backends.serial import SerialExecutor
@@ -29,6 +30,7 @@ __all__ = [
     "available_cores",
     "core_limits",
     "divide",
+    "first_completed",
     "limit_threads",
     "memory_total_and_available_mib",
     "open_backend",

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
+from feint.backends.outcomes import first_completed
 from feint.core.errors import SettingError
 from feint.core.files import atomic
+
+T = TypeVar("T")
 
 
 class Shared(ABC):
@@ -31,6 +35,15 @@ class Backend(Executor, ABC):
 
     workers: int
 
+    def map(
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[T]:
+        """Yield `fn` of each, in order; without a `timeout` Ctrl-C ends the wait at any moment."""
+        if timeout is not None:
+            return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize)
+        futures = [self.submit(fn, *each) for each in zip(*iterables, strict=False)]
+        return _results(futures)
+
     @abstractmethod
     def share(self, array: np.ndarray, *, folder: Path, name: str) -> Shared:
         """Put an array where every job can open it, once, and return the reference to hand to jobs.
@@ -42,6 +55,16 @@ class Backend(Executor, ABC):
 
         Raises: OutputError if the folder cannot be written.
         """
+
+
+def _results(futures: list[Future[T]]) -> Iterator[T]:
+    """Yield the results in order; what is left when nobody wants more is cancelled."""
+    try:
+        for each in futures:
+            yield first_completed([each]).pop().result()
+    finally:
+        for each in futures:
+            each.cancel()
 
 
 @final

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pickle
 import reprlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar, cast
 
 from feint.core.errors import WorkerError
 
 T = TypeVar("T")
+
+POLL = 0.5
 
 
 def perform(function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
@@ -43,3 +46,15 @@ def result_of(outcome: bytes, function: Callable[..., T], args: tuple[Any, ...])
 def job_name(function: Callable[..., object], args: tuple[Any, ...]) -> str:
     """Return a job's name for people: the function and its arguments, shortened."""
     return f"{getattr(function, '__qualname__', repr(function))}({', '.join(map(reprlib.repr, args))})"
+
+
+def first_completed(futures: Collection[Future[T]]) -> set[Future[T]]:
+    """Wait until some of the futures, at least one, are done, and return those.
+
+    It waits in slices: a signal that comes at the very moment a thread begins to wait for a lock is only seen when the
+    wait ends, so that a Ctrl-C could be lost for as long as a job runs.
+    """
+    done: set[Future[T]] = set()
+    while not done:
+        done = wait(futures, timeout=POLL, return_when=FIRST_COMPLETED).done
+    return done

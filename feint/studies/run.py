@@ -6,13 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import feint
-from feint.backends import Backend, BackendName, Shared, open_named
+from feint.backends import Backend, BackendName, Shared, first_completed, open_named
 from feint.core.errors import FeintError
 from feint.core.files import write_text
 from feint.data.testbeds import NormalSet, TestbedSettings, fingerprint, normal_sets
@@ -100,8 +100,7 @@ def _outcomes(
             running[executor.submit(run_cell, cell, prepared.images[cell.data, cell.normal])] = cell
         if not running:
             return
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
+        for future in first_completed(running):
             yield running.pop(future), _outcome(future)
 
 
