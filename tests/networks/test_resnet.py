@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from feint.networks.resnet import ResNet18
+from feint.networks.resnet import ResNet8, ResNet18
 
 BATCH_NORM = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 BLOCK = ["conv1.weight", *(f"bn1.{x}" for x in BATCH_NORM), "conv2.weight", *(f"bn2.{x}" for x in BATCH_NORM)]
@@ -32,9 +32,10 @@ def images(n: int = 3, channels: int = 3, side: int = 32) -> Tensor:
     return torch.rand(n, channels, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def test_names_are_torchvisions_without_the_classifier():
+@pytest.mark.parametrize("norm", ["batch", "global"])
+def test_names_are_torchvisions_without_the_classifier(norm):
     assert len(TORCHVISION) == 122
-    assert list(ResNet18(3, norm="batch", width=4).state_dict()) == [x for x in TORCHVISION if not x.startswith("fc.")]
+    assert list(ResNet18(3, norm=norm, width=4).state_dict()) == [x for x in TORCHVISION if not x.startswith("fc.")]
 
 
 def test_group_norm_has_the_same_names_and_no_statistics():
@@ -43,7 +44,7 @@ def test_group_norm_has_the_same_names_and_no_statistics():
 
 
 def test_trunk_has_the_parameters_of_resnet18():
-    for norm in ("batch", "group"):
+    for norm in ("batch", "group", "global"):
         assert sum(p.numel() for p in ResNet18(3, norm=norm).parameters()) == 11_176_512
 
 
@@ -79,8 +80,9 @@ def independent(state: dict[str, Tensor], x: Tensor) -> Tensor:
     return x.mean((2, 3))
 
 
-def test_batch_norm_network_equals_an_independent_one():
-    network = ResNet18(3, norm="batch", width=8)
+@pytest.mark.parametrize("norm", ["batch", "global"])
+def test_batch_norm_network_equals_an_independent_one(norm):
+    network = ResNet18(3, norm=norm, width=8).train(norm == "batch")
     generator = torch.Generator().manual_seed(2)
     for name, value in network.state_dict().items():
         if name.endswith(("running_var", "bn1.weight", "bn2.weight", "downsample.1.weight")):
@@ -135,3 +137,31 @@ def test_gradient_through_its_own_update_equals_finite_differences(stem, norm):
 def test_widths_double_from_stage_to_stage():
     found = [m.shape[1] for m in ResNet18(3, width=16).maps(images(1))]
     assert all(after == 2 * before for before, after in pairwise(found))
+
+
+def test_resnet8_has_three_stages_of_one_block_in_every_memory_format():
+    network = ResNet8(1)
+    x = images(channels=1)
+    maps = network.eval().maps(x)
+    assert [tuple(m.shape) for m in maps] == [(3, 16, 32, 32), (3, 32, 16, 16), (3, 64, 8, 8)]
+    assert network.width == network.embedding_size == 64
+    torch.testing.assert_close(network(x), F.adaptive_avg_pool2d(maps[-1], 1).flatten(1))
+    assert torch.equal(network.embed(x), network(x))
+    torch.testing.assert_close(network(x.contiguous(memory_format=torch.channels_last)), network(x))
+    convolutions = 9 * (16 + 2 * 16**2 + 16 * 32 + 32**2 + 32 * 64 + 64**2) + 16 * 32 + 32 * 64
+    norms = 2 * (16 + 2 * 16 + 3 * 32 + 3 * 64)
+    assert sum(p.numel() for p in network.parameters()) == convolutions + norms
+
+
+@pytest.mark.parametrize("network", [ResNet8, ResNet18])
+def test_global_normalisation_is_trained_and_learns_its_statistics(network):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trained = network(1, stem="small", norm="global", width=4)
+    x = images(16, channels=1, side=16)
+    together = trained(x)
+    assert not torch.allclose(trained(x[:2]), together[:2], atol=1e-2), "the batch does not matter"
+    for _ in range(100):
+        trained(x)
+    torch.testing.assert_close(trained.eval()(x), together, rtol=0.05, atol=0.05)
+    assert all(p.requires_grad for p in trained.parameters())
