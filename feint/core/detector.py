@@ -152,7 +152,7 @@ def check_pixels(images: Tensor, kind: str) -> None:
         )
 
 
-def check_settings(recipe: Detector[Scorer] | PoolDetector[Scorer], allowed: Mapping[str, bool], rules: str) -> None:
+def check_settings(recipe: object, allowed: Mapping[str, bool], rules: str) -> None:
     """Raise SettingError with every setting of `recipe` that is not `allowed`, and the `rules` it breaks."""
     wrong = [f"{name} = {getattr(recipe, name)!r}" for name, fine in allowed.items() if not fine]
     if wrong:
