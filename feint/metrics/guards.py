@@ -1,6 +1,7 @@
-"""Guards: what makes scores, losses, pseudo-anomalies or embeddings worthless, found before anyone trusts them.
+"""Guards: what makes scores, losses or pseudo-anomalies worthless, found before anyone trusts them.
 
-Each returns findings, none when all is well; a guard warns and never changes a number.
+Each returns findings, none when all is well; a guard warns and never changes a number. The guard of embeddings is
+`feint.metrics.representations.collapse_alarms`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from feint.core.errors import InputError
-from feint.metrics.arrays import FloatArray
 
 IDENTITY_CHANGE = 1e-6
 EASY_LOSS = 0.05
@@ -138,58 +138,3 @@ def guard_auroc(auroc: float) -> list[Finding]:
             f"anomalous); if they are right, this detector looks at the wrong thing.",
         )
     ]
-
-
-def guard_embeddings(embeddings: ArrayLike) -> list[Finding]:
-    """Return the finding `collapsed_embeddings` or `low_rank_embeddings` on embeddings (n, d), or none.
-
-    Collapsed: the rows, scaled to unit length, have a mean standard deviation per feature below 0.1 / sqrt(d), or
-    (d >= 16) their centred effective rank is below 2. Low rank: it is below 5 % of min(n, d).
-
-    Raises:
-        InputError: not a finite matrix of at least two rows.
-
-    Cost: one singular value decomposition, O(n d min(n, d)).
-
-    References: effective rank exp(-sum p ln p) of singular values as in Garrido et al. (2023), RankMe, arXiv
-    2210.02885, on centred embeddings; the limits are Feint's own.
-
-    Example:
-        >>> import numpy as np
-        >>> guard_embeddings(np.random.default_rng(0).normal(size=(200, 32)))
-        []
-        >>> guard_embeddings(np.ones((200, 32)))[0].code
-        'collapsed_embeddings'
-    """
-    z = np.asarray(embeddings, dtype=np.float64)
-    if z.ndim != 2 or len(z) < 2 or not np.isfinite(z).all():
-        raise InputError(f"embeddings must be a finite matrix (images >= 2, features): got shape {z.shape}.")
-    n, d = z.shape
-    lengths = np.linalg.norm(z, axis=1, keepdims=True)
-    spread = float((z / np.where(lengths > 0, lengths, 1)).std(axis=0).mean())
-    rank = _effective_rank(z - z.mean(axis=0))
-    if spread < 0.1 / d**0.5 or (d >= 16 and rank < 2):
-        return [
-            Finding(
-                "collapsed_embeddings",
-                f"the encoder maps all images to nearly the same {d} numbers (spread {spread:.2g}, effective rank "
-                f"{rank:.1f}): scores on it mean nothing.",
-            )
-        ]
-    if rank < 0.05 * min(n, d):
-        return [
-            Finding(
-                "low_rank_embeddings",
-                f"the encoder uses {rank:.1f} of its {min(n, d)} possible directions: weak scores.",
-            )
-        ]
-    return []
-
-
-def _effective_rank(centred: FloatArray) -> float:
-    s = np.linalg.svd(centred, compute_uv=False)
-    total = s.sum()
-    if total == 0:
-        return 0.0
-    p = s[s > 0] / total
-    return float(np.exp(-(p * np.log(p)).sum()))

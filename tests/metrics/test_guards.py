@@ -6,14 +6,11 @@ import numpy as np
 import pytest
 
 from feint.core.errors import InputError
-from feint.metrics.guards import guard_augmentation, guard_auroc, guard_embeddings, guard_losses, guard_scores
+from feint.metrics.guards import guard_augmentation, guard_auroc, guard_losses, guard_scores
 
 GENERATOR = np.random.default_rng(0)
 NORMAL = GENERATOR.normal(size=500)
 FALLING = 0.69 * np.exp(-np.arange(300) / 80) + 0.02 * GENERATOR.random(300)
-ROWS = GENERATOR.normal(size=(300, 64))
-LINE = np.outer(GENERATOR.normal(size=300), GENERATOR.normal(size=64))
-PLANE = GENERATOR.normal(size=(300, 3)) @ GENERATOR.normal(size=(3, 128))
 
 
 @pytest.mark.parametrize(
@@ -72,27 +69,3 @@ def test_an_augmentation_that_changes_nothing_is_found():
 def test_an_auroc_below_one_half_is_reported():
     assert [finding.code for finding in guard_auroc(0.49)] == ["inverted_scores"]
     assert guard_auroc(0.5) == []
-
-
-@pytest.mark.parametrize("embeddings", [ROWS, 1e-4 * ROWS, np.maximum(ROWS, 0), ROWS[:20], ROWS[:, :2]])
-def test_healthy_embeddings_are_silent(embeddings):
-    assert guard_embeddings(embeddings) == []
-
-
-@pytest.mark.parametrize(
-    ("embeddings", "code"),
-    [
-        (np.ones((50, 64)), "collapsed_embeddings"),
-        (np.zeros((50, 64)), "collapsed_embeddings"),
-        (10 + 0.001 * ROWS, "collapsed_embeddings"),
-        (LINE, "collapsed_embeddings"),
-        (PLANE, "low_rank_embeddings"),
-    ],
-)
-def test_collapsed_embeddings(embeddings, code):
-    assert [finding.code for finding in guard_embeddings(embeddings)] == [code]
-
-
-def test_embeddings_of_a_wrong_shape_are_named():
-    with pytest.raises(InputError, match=r"got shape \(5,\)"):
-        guard_embeddings(np.ones(5))
