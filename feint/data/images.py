@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feint.core.errors import InputError
-from feint.data.reading import Header, Pixels, array_header, checked_pixels, read_header, read_pixels
+from feint.data.reading import Header, ImageFile, Pixels, array_header, checked_pixels, read_header, read_pixels
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Ordered, named images, each a file or an array; `open_images` makes one.
+    """Ordered, named images, each a file, a file inside another one, or an array; `open_images` makes one.
 
     `names` are unique: posix paths relative to the folder given, 'image-00000' and so on for arrays.
-    `layout` says how `source` was understood: folder, mvtec, manifest, list or array.
+    `layout` says how `source` was understood: folder, mvtec, manifest, list, array or sewer-ml.
     """
 
     names: tuple[str, ...]
     source: str
     layout: str
-    items: tuple[Path | Pixels, ...]
+    items: tuple[ImageFile | Pixels, ...]
 
     def __post_init__(self) -> None:
         if len(set(self.names)) < len(self.names):
@@ -40,12 +39,12 @@ class ImageSet:
     def header(self, i: int) -> Header:
         """Return size and mode of image `i` without decoding it; raises UnreadableImageError."""
         item = self.items[i]
-        return read_header(item) if isinstance(item, Path) else array_header(item)
+        return array_header(item) if isinstance(item, np.ndarray) else read_header(item)
 
     def read(self, i: int) -> Pixels:
         """Return the pixels of image `i`, (h, w) or (h, w, 3), in native depth; raises UnreadableImageError."""
         item = self.items[i]
-        return read_pixels(item) if isinstance(item, Path) else checked_pixels(item)
+        return checked_pixels(item) if isinstance(item, np.ndarray) else read_pixels(item)
 
     def select(self, indices: Sequence[int] | NDArray[np.integer]) -> ImageSet:
         """Return the images at `indices`, in that order."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,19 +48,30 @@ class Header:
     frames: int = 1
 
 
-def read_header(path: Path) -> Header:
+class PackedImage(Protocol):
+    """An image file inside another one."""
+
+    def open(self) -> BinaryIO:
+        """Return the file; raises UnreadableImageError, or whatever reading the outer file raises."""
+        ...
+
+
+ImageFile = Path | PackedImage
+
+
+def read_header(file: ImageFile) -> Header:
     """Return size, mode and number of frames of an image file, from its header alone.
 
     Raises: UnreadableImageError for a file that is no image, and for sizes that `read_pixels` refuses.
     """
-    with _opened(path) as image:
+    with _opened(file) as image:
         height, width = image.height, image.width
         if _turns(image):
             height, width = width, height
         return Header(height, width, image.mode, getattr(image, "n_frames", 1) if image.format != "MPO" else 1)
 
 
-def read_pixels(path: Path) -> Pixels:
+def read_pixels(file: ImageFile) -> Pixels:
     """Return the pixels of an image file, (h, w) or (h, w, 3), as uint8, uint16 or float32.
 
     EXIF orientation is applied; transparency is laid on white, as a viewer shows it; palette, CMYK and other
@@ -69,7 +80,7 @@ def read_pixels(path: Path) -> Pixels:
     Raises: UnreadableImageError for a damaged file, one over MEGAPIXEL_LIMIT or under SMALLEST_SIDE, and
     for deep pixels that are not finite, are negative or exceed 65535.
     """
-    with _opened(path) as image:
+    with _opened(file) as image:
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _native(image)
@@ -167,25 +178,26 @@ _QUIET = _Quiet()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(file: ImageFile) -> Iterator[Image.Image]:
     """Open an image whose size has been checked; whatever Pillow raises on it becomes a reason."""
     try:
-        with _QUIET, Image.open(path, formats=FORMATS) as image:
+        with _QUIET, Image.open(file if isinstance(file, Path) else file.open(), formats=FORMATS) as image:
             _check_size(image.height, image.width)
             yield image
     except UnreadableImageError:
         raise
     except Exception as error:  # a decoder may raise anything on a damaged file
-        raise UnreadableImageError(_reason(path, error)) from error
+        raise UnreadableImageError(_reason(file, error)) from error
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(file: ImageFile, error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, Image.DecompressionBombError):
         declared = re.search(r"\((\d+) pixels\)", text)
         return _too_large(int(declared[1])) if declared else text
     if isinstance(error, UnidentifiedImageError):
-        return "not a PNG, JPEG, BMP, TIFF or WebP image" if path.stat().st_size else "empty file (0 bytes)"
+        empty = isinstance(file, Path) and not file.stat().st_size
+        return "empty file (0 bytes)" if empty else "not a PNG, JPEG, BMP, TIFF or WebP image"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be opened: {error.strerror}"
     return f"damaged: {text[:200] or type(error).__name__}"
