@@ -9,13 +9,16 @@ from feint.augmentations.cutout import CutOut
 from feint.augmentations.cutpaste import CutPaste
 from feint.augmentations.flips import Flips
 from feint.augmentations.geom import Geom
+from feint.augmentations.grey import Grey
 from feint.augmentations.invert import Invert
 from feint.augmentations.mask import Mask
+from feint.augmentations.mirror import Mirror
 from feint.augmentations.noise import Noise
 from feint.augmentations.rightangles import RightAngles
 from feint.augmentations.rotation import Rotation
 from feint.augmentations.scar import Scar
 from feint.augmentations.simclr import SimCLR
+from feint.augmentations.solarise import Solarise
 from feint.augmentations.verticalflip import VerticalFlip
 from feint.core.augmentation import Augmentation
 
@@ -44,9 +47,17 @@ NUISANCES: dict[str, type[Augmentation]] = {
 }
 """Changes that must not count as anomalies."""
 
+VIEW_PARTS: dict[str, type[Augmentation]] = {
+    "mirror": Mirror,
+    "grey": Grey,
+    "solarise": Solarise,
+}
+"""What only the views of self-supervised methods are made of."""
+
 __all__ = [
     "AUGMENTATIONS",
     "NUISANCES",
+    "VIEW_PARTS",
     "Blur",
     "Brightness",
     "ColorJitter",
@@ -56,12 +67,15 @@ __all__ = [
     "CutPaste",
     "Flips",
     "Geom",
+    "Grey",
     "Invert",
     "Mask",
+    "Mirror",
     "Noise",
     "RightAngles",
     "Rotation",
     "Scar",
     "SimCLR",
+    "Solarise",
     "VerticalFlip",
 ]

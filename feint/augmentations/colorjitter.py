@@ -18,7 +18,7 @@ class ColorJitter(Augmentation):
     U(-0.2 s, 0.2 s) turns. Grey images have brightness and contrast only.
 
     Fails when: light or colour vary among the normal images themselves.
-    Cost: O(n c h w), in one group of images for each of the 24 orders.
+    Cost: O(n c h w).
     References: Chen et al. (ICML 2020), "SimCLR", arXiv:2002.05709, appendix A, where s is the same.
     Deviations: none known.
     """
