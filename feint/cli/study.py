@@ -30,6 +30,7 @@ class PlanName(StrEnum):
 
     paper = "paper"
     st_ssad = "st-ssad"
+    wild = "wild"
 
 
 class BackendName(StrEnum):
@@ -144,11 +145,13 @@ def report(
     """Write one self-contained HTML page: findings in words, charts, tables, where it helped and hurt."""
     from feint.backends import limit_threads
     from feint.core.files import write_text
-    from feint.report.study import render
+    from feint.records.wild import WildRecord
+    from feint.report.study import render, render_wild
     from feint.studies.reading import read_study
 
     limit_threads(1)  # t-SNE on few points: more threads only wait for one another
-    write_text(out, render(read_study(store)))
+    found = read_study(store)
+    write_text(out, render_wild(found) if isinstance(found, WildRecord) else render(found))
     say(f"Wrote {out}.")
 
 

@@ -6,10 +6,11 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +31,11 @@ from feint.studies.tune_pool import Share, shares
 from feint.tuning.st_ssad import TunedScorer
 
 OUTLIERS = 0.1
+OWN = ("cell", "evaluating", "scoring", "tune_pool", "wild_cell", "wild_judging", "wild_supervised")
+
+CellT = TypeVar("CellT")
+ImagesT = TypeVar("ImagesT")
+Found = tuple[list[Result], dict[str, NDArray[np.generic]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +102,8 @@ class Outcome:
     traceback: str = ""
 
 
-def run_cell(cell: Cell, images: Images) -> Outcome:
-    """Fit, score, evaluate; an error becomes an outcome with its reason, so that it loses no other cell."""
+def run_cell(experiment: Callable[[CellT, ImagesT], Found], cell: CellT, images: ImagesT) -> Outcome:
+    """Carry out the experiment of a cell; an error becomes an outcome with its reason, so that it loses no other."""
     begun = time.monotonic()
     try:
         results, arrays = experiment(cell, images)
@@ -107,7 +113,7 @@ def run_cell(cell: Cell, images: Images) -> Outcome:
     return Outcome(results=results, arrays=arrays, seconds=time.monotonic() - begun)
 
 
-def experiment(cell: Cell, images: Images) -> tuple[list[Result], dict[str, NDArray[np.generic]]]:
+def experiment(cell: Cell, images: Images) -> Found:
     """Return the results of every task of a cell, and its arrays: scores by name, and, close up, what explains them.
 
     The arrays of scores have a place for every test image; it is NaN where the image is of no task of the cell.
@@ -191,8 +197,10 @@ def code_version() -> str:
     """Return the hash of the code that decides results: a change of it makes other cells of the same settings."""
     root = Path(feint.__file__).parent
     digest = hashlib.sha256(feint.__version__.encode())
-    rooms = ("core", "augmentations", "networks", "detectors", "tuning", "metrics", "data")
-    own = [Path(__file__).with_name(f"{name}.py") for name in ("cell", "evaluating", "scoring", "tune_pool")]
+    rooms = (
+        "core", "augmentations", "networks", "detectors", "tuning", "metrics", "data", "pretraining", "embeddings",
+    )  # fmt: skip
+    own = [Path(__file__).with_name(f"{name}.py") for name in OWN]
     files = [*(file for room in rooms for file in sorted((root / room).rglob("*.py"))), *own]
     for file in files:
         digest.update(file.read_bytes())

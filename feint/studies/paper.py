@@ -1,6 +1,8 @@
-"""The plans of two studies in the literature: which augmentation helps, and whether tuning its magnitudes does."""
+"""The plans of studies in the literature: which augmentation helps, whether tuning it does, what imbalance costs."""
 
 from __future__ import annotations
+
+from feint.studies.wild_paper import WILD
 
 PAPER = """\
 # Yoo, Zhao, Akoglu (TMLR 2023), "Data Augmentation is a Hyperparameter", arXiv:2208.07734: which augmentation helps
@@ -160,9 +162,10 @@ name = "tuned-beats-random"
 detector = "st-ssad"
 """
 
-PLANS = {"paper": PAPER, "st-ssad": ST_SSAD}
+PLANS = {"paper": PAPER, "st-ssad": ST_SSAD, "wild": WILD}
 ABOUT = {
     "paper": "420 tasks x 13 augmentations x 3 detectors, plus each vanilla detector once",
+    "wild": "9 cells of method and encoder x 4 levels of contamination x 5 seeds, and 3 references on each encoder",
     "st-ssad": "41 tasks; ST-SSAD, its 3 ablations, and 8 baselines on each of 2 data sets",
 }
 

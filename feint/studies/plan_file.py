@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,10 +23,15 @@ from feint.studies.plan import (
     recipe_of,
     settings_of,
 )
+from feint.studies.wild_plan import PRETRAINING, PretrainingTable, WildData, WildPlan, WildStudyTable, wild_problems
+
+T = TypeVar("T", DataTable, WildData)
 
 
-def read_plan(path: str | Path) -> Plan:
+def read_plan(path: str | Path) -> Plan | WildPlan:
     """Return the plan in the TOML file `path`; its own paths are relative to its folder, or to the current one.
+
+    A plan with a table `[pretraining]` is one of representations.
 
     Raises: InputError where the file cannot be read; SettingError that lists everything that is wrong in it.
     """
@@ -38,41 +43,48 @@ def read_plan(path: str | Path) -> Plan:
     return parse_plan(text, folder=path.parent)
 
 
-def parse_plan(text: str, *, folder: Path, check_data: bool = True) -> Plan:
+def parse_plan(text: str, *, folder: Path, check_data: bool = True) -> Plan | WildPlan:
     """Return the plan that `text` (TOML) describes; see `read_plan`. Without `check_data` its data may be gone."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingError(f"the plan is no TOML: {error}.") from error
+    kind: type[Plan] | type[WildPlan] = WildPlan if PRETRAINING in tables else Plan
     problems: list[str] = []
+    plan: Plan | WildPlan | None = None
     try:
-        plan = Plan.model_validate(tables)
+        plan = kind.model_validate(tables)
     except ValidationError as error:
-        problems = [_told(each) for each in error.errors()]
-        plan = None
+        problems = [_told(each, kind) for each in error.errors()]
     if plan is not None and check_data:
-        plan = plan.model_copy(update={"data": [_placed(each, folder, problems) for each in plan.data]})
-        problems += _problems(plan)
+        if isinstance(plan, WildPlan):
+            plan = plan.model_copy(update={"data": [_placed(each, folder, problems) for each in plan.data]})
+            problems += wild_problems(plan)
+        else:
+            plan = plan.model_copy(update={"data": [_placed(each, folder, problems) for each in plan.data]})
+            problems += _problems(plan)
     if problems or plan is None:
         many = "is one thing" if len(problems) == 1 else f"are {len(problems)} things"
         raise SettingError(f"there {many} wrong in the plan:\n" + "\n".join(f"  - {each}" for each in problems))
     return plan
 
 
-def _told(error: Any) -> str:
+def _told(error: Any, plan: type[Table]) -> str:
     place = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"{place}: unknown key{_suggestion(str(error['loc'][-1]), _keys(error['loc'][:-1]))}"
+        return f"{place}: unknown key{_suggestion(str(error['loc'][-1]), _keys(error['loc'][:-1], plan))}"
     if error["type"] == "missing":
         return f"{place}: this is missing"
     return f"{place}: {error['msg'][:1].lower()}{error['msg'][1:]}, got {error['input']!r}"
 
 
-def _keys(place: tuple[int | str, ...]) -> list[str]:
+def _keys(place: tuple[int | str, ...], plan: type[Table]) -> list[str]:
     tables: dict[str, type[Table]] = {
         "study": StudyTable, "data": DataTable, "arms": ArmsTable, "rules": Rules, "hypotheses": Hypothesis,
     }  # fmt: skip
-    return list((tables[str(place[0])] if place else Plan).model_fields)
+    if plan is WildPlan:
+        tables = {"study": WildStudyTable, "data": WildData, PRETRAINING: PretrainingTable}
+    return list((tables[str(place[0])] if place else plan).model_fields)
 
 
 def _suggestion(word: str, known: list[str]) -> str:
@@ -80,7 +92,7 @@ def _suggestion(word: str, known: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
-def _placed(table: DataTable, folder: Path, problems: list[str]) -> DataTable:
+def _placed(table: T, folder: Path, problems: list[str]) -> T:
     """Return the table with `path` and `name` filled in."""
     if (table.path is None) == (table.root is None):
         problems.append(f"data {table.name or '(no name)'}: give either path or root")

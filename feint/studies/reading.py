@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from feint.core.errors import OutputError, SettingError
 from feint.core.files import atomic
 from feint.records.study import Panel, StudyRecord
+from feint.records.wild import WildRecord
 from feint.studies.against_random import TUNED_BEATS_RANDOM, beats_random
 from feint.studies.findings import GENERATING, excluded_tasks, find, relative_rows
 from feint.studies.plan import category_of_augmentation
 from feint.studies.plan_file import parse_plan
 from feint.studies.store import Store
+from feint.studies.wild_findings import read_wild
+from feint.studies.wild_plan import WildPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,11 +55,13 @@ def write_table(rows: pd.DataFrame, out: Path) -> int:
     return len(rows)
 
 
-def read_study(store: Path) -> StudyRecord:
+def read_study(store: Path) -> StudyRecord | WildRecord:
     """Return everything the report of a study shows, with the findings on the hypotheses that its plan declares."""
     with Store(store) as opened:
         about, rows, cells = opened.about(), opened.rows(), opened.cells()
     plan = parse_plan(about["plan"], folder=Path(about["folder"]), check_data=False)
+    if isinstance(plan, WildPlan):
+        return read_wild(rows, name=plan.study.name, version=about["version"], plan=about["plan"])
     reference = plan.references()
     categories = {name: category_of_augmentation(name) for name in dict.fromkeys(rows["augmentation"])}
     relative = relative_rows(rows, reference)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import feint
 from feint.backends import Backend, BackendName, Shared, first_completed, open_named
 from feint.core.errors import FeintError
 from feint.core.files import write_text
 from feint.data.testbeds import NormalSet, TestbedSettings, fingerprint, normal_sets
-from feint.studies.cell import Cell, Images, Outcome, code_version, run_cell
+from feint.studies.cell import Cell, Found, Images, Outcome, code_version, experiment, run_cell
 from feint.studies.plan import Arm, DataTable, Plan, arms_of, learns_from_unlabelled, settings_of_arm
 from feint.studies.plan_file import read_plan
 from feint.studies.store import Counts, Store
 from feint.studies.tune_pool import task_name
+from feint.studies.wild_cell import WildCell, WildImages, wild_experiment
+from feint.studies.wild_plan import WildPlan
+from feint.studies.wild_run import wild_cells
 
 WAITING_PER_WORKER = 2
 DONE = {"done", "failed"}
@@ -37,10 +41,14 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """The cells of a plan, and the images each of them sees, by the data set's name and the normal class."""
+    """The cells of a plan, and the images each of them sees, by the data set's name and the normal class.
 
-    cells: list[Cell]
-    images: dict[tuple[str, str], Images]
+    `experiment` carries a cell out with its images.
+    """
+
+    experiment: Callable[[Any, Any], Found]
+    cells: Sequence[Cell | WildCell]
+    images: Mapping[tuple[str, str], Images | WildImages]
     left_out: list[str]
 
 
@@ -90,14 +98,16 @@ def run_study(
 
 
 def _outcomes(
-    waiting: list[Cell], prepared: Prepared, executor: Backend, *, most: int
-) -> Generator[tuple[Cell, Outcome], None, None]:
+    waiting: list[Cell | WildCell], prepared: Prepared, executor: Backend, *, most: int
+) -> Generator[tuple[Cell | WildCell, Outcome], None, None]:
     """Yield every cell with its outcome as it comes in; at most `most` are handed out at a time."""
     cells = iter(waiting)
-    running: dict[Future[Outcome], Cell] = {}
+    running: dict[Future[Outcome], Cell | WildCell] = {}
     while True:
         while len(running) < most and (cell := next(cells, None)) is not None:
-            running[executor.submit(run_cell, cell, prepared.images[cell.data, cell.normal])] = cell
+            running[executor.submit(run_cell, prepared.experiment, cell, prepared.images[cell.data, cell.normal])] = (
+                cell
+            )
         if not running:
             return
         for future in first_completed(running):
@@ -112,8 +122,11 @@ def _outcome(future: Future[Outcome]) -> Outcome:
         return Outcome(reason=str(error), traceback="".join(getattr(error, "__notes__", ())))
 
 
-def prepare(plan: Plan, backend: Backend, *, folder: Path) -> Prepared:
+def prepare(plan: Plan | WildPlan, backend: Backend, *, folder: Path) -> Prepared:
     """Read every data set once, share its arrays with the workers, and lay out the cells, seed by seed."""
+    if isinstance(plan, WildPlan):
+        wild, wild_images, unused = wild_cells(plan, backend, folder=folder)
+        return Prepared(experiment=wild_experiment, cells=wild, images=wild_images, left_out=unused)
     arms, left_out = arms_of(plan)
     cells: list[Cell] = []
     images: dict[tuple[str, str], Images] = {}
@@ -131,7 +144,7 @@ def prepare(plan: Plan, backend: Backend, *, folder: Path) -> Prepared:
             _list_tested(normal_set, folder)
             cells += _cells(plan, mine, normal_set, mark)
     cells.sort(key=lambda cell: plan.study.seeds.index(cell.seed))
-    return Prepared(cells=cells, images=images, left_out=left_out)
+    return Prepared(experiment=experiment, cells=cells, images=images, left_out=left_out)
 
 
 def testbed_settings(table: DataTable) -> TestbedSettings:

@@ -18,6 +18,7 @@ from feint.core.errors import InputError, IntegrityError, OutputError
 from feint.core.files import atomic
 from feint.records.study import CELL_COLUMNS, ROW_COLUMNS
 from feint.studies.cell import Cell, Outcome
+from feint.studies.wild_cell import WildCell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,7 +147,7 @@ class Store:
                 raise
             self._base.execute("COMMIT")
 
-    def plan(self, cells: Sequence[Cell], about: Mapping[str, str]) -> None:
+    def plan(self, cells: Sequence[Cell | WildCell], about: Mapping[str, str]) -> None:
         """Make these the planned cells, in this order; what is recorded of them stays. `about` describes them."""
         with self._transaction():
             self._base.execute("UPDATE cells SET planned = 0")
@@ -173,7 +174,7 @@ class Store:
         found = dict(self._base.execute("SELECT status, count(*) FROM cells WHERE planned GROUP BY status"))
         return Counts(*(found.get(status, 0) for status in ("done", "failed", "left")))
 
-    def record(self, cell: Cell, outcome: Outcome) -> None:
+    def record(self, cell: Cell | WildCell, outcome: Outcome) -> None:
         """Keep the outcome of a cell, all of it or nothing."""
         if outcome.arrays:
             with atomic(self.arrays_of(cell.key)) as temporary, temporary.open("wb") as file:
