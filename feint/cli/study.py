@@ -107,8 +107,10 @@ def status(
     from feint.studies.store import Store
 
     with Store(store) as opened:
-        counts, cells, traces = opened.counts(), opened.cells(), opened.tracebacks()
+        counts, cells, traces, notes = opened.counts(), opened.cells(), opened.tracebacks(), opened.notes()
     print(f"{counts.done} done, {counts.failed} failed, {counts.left} left")  # noqa: T201
+    for note in notes:
+        print(f"note: {note}")  # noqa: T201
     failed = cells[cells["status"] == "failed"]
     for number, cell in enumerate(failed.itertuples()):
         if number == FAILED_SHOWN and not traceback:
@@ -168,6 +170,8 @@ class Lines:
             say("")
 
     def __call__(self, progress: Progress) -> None:
+        for note in progress.notes:
+            say(f"note: {note}")
         now, counts = time.monotonic(), progress.counts
         if not self._terminal and now - self._spoken < LINE_EVERY and counts.left:
             return

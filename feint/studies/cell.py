@@ -31,7 +31,7 @@ from feint.studies.tune_pool import Share, shares
 from feint.tuning.st_ssad import TunedScorer
 
 OUTLIERS = 0.1
-OWN = ("cell", "evaluating", "scoring", "tune_pool", "wild_cell", "wild_judging", "wild_supervised")
+OWN = ("cell", "evaluating", "scoring", "tune_pool", "wild_cell", "wild_judging", "wild_pseudo", "wild_supervised")
 
 CellT = TypeVar("CellT")
 ImagesT = TypeVar("ImagesT")

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from feint.augmentations.policies import policy_named
-from feint.augmentations.views import views_named
 from feint.backends import available_cores, open_named
 from feint.core.augmentation import Exposure, PseudoAnomalies
 from feint.core.detector import PoolDetector
 from feint.core.errors import InputError
-from feint.core.streams import numpy_stream
 from feint.data.testbeds import NormalSet, normal_sets, task_names
-from feint.networks.architectures import build, fitting_size
-from feint.pretraining import METHODS
-from feint.pretraining.optimisation import usual
-from feint.pretraining.training import Pretraining, Training
+from feint.studies.estimate import Estimate
 from feint.studies.plan import (
     Arm,
     DataTable,
@@ -36,7 +30,7 @@ from feint.studies.plan import (
 from feint.studies.plan_file import read_plan
 from feint.studies.run import testbed_settings
 from feint.studies.scoring import score_images
-from feint.studies.wild_cell import SUPERVISED, UNTRAINED
+from feint.studies.wild_estimating import estimate_wild
 from feint.studies.wild_plan import WildPlan
 from feint.tuning import TUNERS
 
@@ -49,39 +43,6 @@ ASSUMED_TESTED = 1000
 EPOCHS = ("pretrain_epochs", "epochs")
 STEPS = ("warm_start", "updates", "steps")
 PART = 10
-TIMED_STEPS = 3
-JUDGED = 15.0
-BYTES_PER_WILD_CELL = 20_000.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """The cells of a plan by arm, its tasks, and about what they cost."""
-
-    name: str
-    cells: dict[Arm, int]
-    tasks: int
-    left_out: list[str]
-    seconds: dict[Arm, float]
-    workers: int
-    disk: float
-
-    def text(self) -> str:
-        """Return the estimate in words."""
-        cells = sum(self.cells.values())
-        total = sum(self.seconds[arm] * count for arm, count in self.cells.items()) / self.workers
-        lines = [f"Study {self.name}: {cells:,} cells, {self.tasks:,} tasks."]
-        lines += [
-            f"  {arm.detector}, {arm.augmentation}, {arm.data}: {count:,} cells of about {self.seconds[arm]:.2g} s"
-            for arm, count in self.cells.items()
-        ]
-        lines += [f"  left out: {each}" for each in self.left_out]
-        lines.append(
-            f"Cost: about {_duration(total)} on {self.workers} workers, from a timed epoch of each arm on at most "
-            f"{SAMPLE} images; expect it within a factor of two."
-        )
-        lines.append(f"Disk: about {self.disk / 1e6:,.0f} MB.")
-        return "\n".join(lines)
 
 
 def estimate(path: Path, *, workers: int | None = None) -> Estimate:
@@ -124,50 +85,8 @@ def estimate(path: Path, *, workers: int | None = None) -> Estimate:
         seconds=seconds,
         workers=min(workers or available_cores(), available_cores()),
         disk=disk,
+        timed=f"a timed epoch of each arm on at most {SAMPLE} images",
     )
-
-
-def estimate_wild(plan: WildPlan, *, workers: int | None) -> Estimate:
-    """Return what a study of representations will cost; times a few steps of each arm, on noise."""
-    cells: dict[Arm, int] = {}
-    seconds: dict[Arm, float] = {}
-    each_set = len(plan.study.seeds) * len(plan.pretraining.levels)
-    names, left_out = plan.pretraining.applicable()
-    with open_named("serial", workers=1):
-        for table in plan.data:
-            units = max(1, len(table.normal))
-            for name in names:
-                arm = Arm(detector=name, augmentation=table.views or plan.pretraining.views, data=table.name)
-                cells[arm] = each_set * units
-                seconds[arm] = JUDGED + plan.pretraining.steps * seconds_per_step(
-                    name, arm.augmentation, side=table.size, batch=plan.pretraining.batch
-                )
-    tasks = len(plan.pretraining.levels) * sum(max(1, len(table.normal)) for table in plan.data)
-    return Estimate(
-        name=plan.study.name,
-        cells=cells,
-        tasks=tasks,
-        left_out=left_out,
-        seconds=seconds,
-        workers=min(workers or available_cores(), available_cores()),
-        disk=sum(cells.values()) * BYTES_PER_WILD_CELL,
-    )
-
-
-def seconds_per_step(arm: str, views: str, *, side: int, batch: int) -> float:
-    """Return the seconds of a step of METHOD/ENCODER on `batch` images of side x side px; 0 for the untrained."""
-    method, _, encoder = arm.partition("/")
-    if method == UNTRAINED:
-        return 0.0
-    pixels = numpy_stream(0, "timed").integers(0, 256, (batch, 1, *fitting_size(encoder, (side, side))), np.uint8)
-    training = Training(optimisation=usual(encoder, batch=batch), steps=1 + TIMED_STEPS, batch=batch, seed=0)
-    network = build(encoder, channels=1, size=pixels.shape[2:], seed=0)
-    recipe = METHODS["simclr" if method in SUPERVISED else method]()
-    pretraining = Pretraining(recipe.learner(network, seed=0), pixels, views_named(views), training=training)
-    pretraining.run(lambda _: None, until=1)
-    begun = time.perf_counter()
-    pretraining.run(lambda _: None)
-    return (time.perf_counter() - begun) / TIMED_STEPS
 
 
 def _path(table: DataTable) -> Path:
@@ -228,9 +147,3 @@ def _times_as_much(recipe: Any, images: float) -> float:
     if epochs:
         return images * sum(epochs) / len(epochs)
     return 1.0 if hasattr(recipe, "steps") else images
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -23,7 +23,7 @@ from feint.studies.plan import (
     recipe_of,
     settings_of,
 )
-from feint.studies.wild_plan import PRETRAINING, PretrainingTable, WildData, WildPlan, WildStudyTable, wild_problems
+from feint.studies.wild_plan import PRETRAINING, PretrainingTable, WildData, WildPlan, WildStudyTable
 
 T = TypeVar("T", DataTable, WildData)
 
@@ -59,7 +59,6 @@ def parse_plan(text: str, *, folder: Path, check_data: bool = True) -> Plan | Wi
     if plan is not None and check_data:
         if isinstance(plan, WildPlan):
             plan = plan.model_copy(update={"data": [_placed(each, folder, problems) for each in plan.data]})
-            problems += wild_problems(plan)
         else:
             plan = plan.model_copy(update={"data": [_placed(each, folder, problems) for each in plan.data]})
             problems += _problems(plan)
@@ -75,7 +74,8 @@ def _told(error: Any, plan: type[Table]) -> str:
         return f"{place}: unknown key{_suggestion(str(error['loc'][-1]), _keys(error['loc'][:-1], plan))}"
     if error["type"] == "missing":
         return f"{place}: this is missing"
-    return f"{place}: {error['msg'][:1].lower()}{error['msg'][1:]}, got {error['input']!r}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {said[:1].lower()}{said[1:].removesuffix('.')}, got {error['input']!r}"
 
 
 def _keys(place: tuple[int | str, ...], plan: type[Table]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,10 +58,11 @@ def write_table(rows: pd.DataFrame, out: Path) -> int:
 def read_study(store: Path) -> StudyRecord | WildRecord:
     """Return everything the report of a study shows, with the findings on the hypotheses that its plan declares."""
     with Store(store) as opened:
-        about, rows, cells = opened.about(), opened.rows(), opened.cells()
+        about, rows, cells, notes = opened.about(), opened.rows(), opened.cells(), opened.notes()
     plan = parse_plan(about["plan"], folder=Path(about["folder"]), check_data=False)
     if isinstance(plan, WildPlan):
-        return read_wild(rows, name=plan.study.name, version=about["version"], plan=about["plan"])
+        record = read_wild(rows, name=plan.study.name, version=about["version"], plan=about["plan"])
+        return replace(record, left_out=[*notes, *record.left_out])
     reference = plan.references()
     categories = {name: category_of_augmentation(name) for name in dict.fromkeys(rows["augmentation"])}
     relative = relative_rows(rows, reference)

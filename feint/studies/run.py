@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,24 +32,30 @@ DONE = {"done", "failed"}
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is; `per_minute` and `seconds_left` are NaN before the first cell has come in."""
+    """How far a study is; `per_minute` and `seconds_left` are NaN before the first cell has come in.
+
+    The first of a run carries its `notes`: sentences on what is to be known.
+    """
 
     counts: Counts
     per_minute: float
     seconds_left: float
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """The cells of a plan, and the images each of them sees, by the data set's name and the normal class.
 
-    `experiment` carries a cell out with its images.
+    `experiment` carries a cell out with its images. `left_out` are the combinations that have no meaning; `notes` are
+    sentences on what else is to be known.
     """
 
     experiment: Callable[[Any, Any], Found]
     cells: Sequence[Cell | WildCell]
     images: Mapping[tuple[str, str], Images | WildImages]
     left_out: list[str]
+    notes: list[str] = field(default_factory=list)
 
 
 def run_study(
@@ -81,6 +87,7 @@ def run_study(
                 "plan": Path(plan).read_text(encoding="utf-8"),
                 "folder": str(Path(plan).resolve().parent),
                 "left_out": json.dumps(prepared.left_out),
+                "notes": json.dumps(prepared.notes),
                 "version": f"{feint.__version__}+{code_version()}",
             },
         )
@@ -88,7 +95,7 @@ def run_study(
         kept = {"done"} if retry_failed else DONE
         waiting = [cell for cell in prepared.cells if statuses[cell.key] not in kept]
         started = time.monotonic()
-        tell(Progress(opened.counts(), float("nan"), float("nan")))
+        tell(Progress(opened.counts(), float("nan"), float("nan"), prepared.notes))
         with closing(_outcomes(waiting, prepared, executor, most=WAITING_PER_WORKER * executor.workers)) as found:
             for count, (cell, outcome) in enumerate(found, start=1):
                 opened.record(cell, outcome)
@@ -105,9 +112,8 @@ def _outcomes(
     running: dict[Future[Outcome], Cell | WildCell] = {}
     while True:
         while len(running) < most and (cell := next(cells, None)) is not None:
-            running[executor.submit(run_cell, prepared.experiment, cell, prepared.images[cell.data, cell.normal])] = (
-                cell
-            )
+            images = prepared.images[cell.data, cell.normal]
+            running[executor.submit(run_cell, prepared.experiment, cell, images)] = cell
         if not running:
             return
         for future in first_completed(running):
@@ -125,8 +131,8 @@ def _outcome(future: Future[Outcome]) -> Outcome:
 def prepare(plan: Plan | WildPlan, backend: Backend, *, folder: Path) -> Prepared:
     """Read every data set once, share its arrays with the workers, and lay out the cells, seed by seed."""
     if isinstance(plan, WildPlan):
-        wild, wild_images, unused = wild_cells(plan, backend, folder=folder)
-        return Prepared(experiment=wild_experiment, cells=wild, images=wild_images, left_out=unused)
+        wild, wild_images, notes = wild_cells(plan, backend, folder=folder)
+        return Prepared(experiment=wild_experiment, cells=wild, images=wild_images, left_out=[], notes=notes)
     arms, left_out = arms_of(plan)
     cells: list[Cell] = []
     images: dict[tuple[str, str], Images] = {}

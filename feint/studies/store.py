@@ -165,6 +165,10 @@ class Store:
         """Return what `plan` was told about the study."""
         return dict(self._base.execute("SELECT name, value FROM about"))
 
+    def notes(self) -> list[str]:
+        """Return sentences on what is to be known of the study besides its records."""
+        return [str(each) for each in json.loads(self.about().get("notes", "[]"))]
+
     def statuses(self) -> dict[str, str]:
         """Return the status of every planned cell by its key."""
         return dict(self._base.execute("SELECT key, status FROM cells WHERE planned ORDER BY planned"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from feint.backends import Shared
 from feint.core.detector import as_unit
 from feint.core.pretraining import Learner
 from feint.core.streams import stream
-from feint.data.imbalance import Base, Level, TrainingSet, nested, split_labelled
+from feint.data.imbalance import Base, LabelledSplit, Level, NestedSets, nested, split_labelled
 from feint.networks.architectures import Architecture, build
 from feint.networks.masked_autoencoder import reconstruction_errors
 from feint.pretraining import METHODS
@@ -38,6 +38,7 @@ from feint.studies.wild_judging import (
     judge_probes,
     judge_scorers,
 )
+from feint.studies.wild_pseudo import pseudo_criteria
 from feint.studies.wild_supervised import supervised_logits
 
 SUPERVISED = ("supervised", "supervised-weighted")
@@ -52,7 +53,8 @@ class WildCell:
     """One pretraining at one level of contamination; `kind` is the method, or a reference.
 
     `task` is the level as it is written; `views` are those of the set, which a reference is only measured with;
-    `images` is the fingerprint of the data and of how they are prepared.
+    `images` is the fingerprint of the data and of how they are prepared. The training sets have `total` images, or,
+    where that is None, as many as all of `levels` can have.
     """
 
     detector: str
@@ -85,47 +87,62 @@ class WildCell:
         return Training(optimisation=usual(self.encoder, batch=batch), steps=steps, batch=batch, seed=self.seed)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class WildImages:
-    """Labelled images by reference: pixels (n, c, h, w), labels (n,), groups and hashes (n)."""
+    """Labelled images by reference: pixels (n, c, h, w), labels (n,), groups and hashes (n), pairs (p, 2) of copies."""
 
     pixels: Shared
-    labels: tuple[int, ...]
+    labels: NDArray[np.int_]
     groups: tuple[str, ...] | None
     hashes: tuple[str, ...]
+    alike: NDArray[np.intp]
+
+
+def divided(cell: WildCell, images: WildImages) -> LabelledSplit:
+    """Return what each image is for, by the seed of the cell: what shows one thing stays together."""
+    shares = (float(cell.settings["test_share"]), float(cell.settings["validation_share"]))
+    return split_labelled(
+        images.labels, groups=images.groups, hashes=images.hashes, alike=images.alike, shares=shares, seed=cell.seed
+    )
+
+
+def drawn(cell: WildCell, labels: NDArray[np.int_], level: Level) -> NestedSets:
+    """Return the training set of a level, from the `labels` of the pool; all levels of the study have one size.
+
+    Raises: InputError for a pool that is too small for it.
+    """
+    total = cell.total or nested(labels, cell.levels, base=cell.base, seed=cell.seed).total
+    return nested(labels, [level], total=total, base=cell.base, seed=cell.seed)
 
 
 def wild_experiment(cell: WildCell, images: WildImages) -> tuple[list[Result], dict[str, NDArray[np.generic]]]:
-    """Return the results of a cell, and its arrays: the probe's logits of the balanced test set beside the labels."""
-    pixels, labels = images.pixels.open(), np.array(images.labels)
-    shares = (float(cell.settings["test_share"]), float(cell.settings["validation_share"]))
-    split = split_labelled(labels, groups=images.groups, hashes=images.hashes, shares=shares, seed=cell.seed)
-    seen, probed = (_drawn(cell, labels[split.pool], level) for level in (cell.level, cell.probe_level))
-    seen, probed = split.pool[seen], split.pool[probed]
+    """Return the results of a cell, and its arrays: the logits of the natural test images, their rows and labels."""
+    pixels, labels, split = images.pixels.open(), images.labels, divided(cell, images)
+    seen, probed = (
+        split.pool[drawn(cell, labels[split.pool], level).sets[0].rows] for level in (cell.level, cell.probe_level)
+    )
     test = split.test_natural
     if cell.kind in SUPERVISED:
         weighted = cell.kind == "supervised-weighted"
         logits = supervised_logits(cell, pixels, probed, labels[probed], test, weighted=weighted)
-        found = judge_logits(logits, labels, split, learned=float(labels[probed].mean()), rows=test)
+        learned = 0.5 if weighted else float(labels[probed].mean())
+        found = judge_logits(logits, labels, split, learned=learned, rows=test)
         return _told(cell, found), {"wild.logits": logits, "wild.rows": test, "wild.labels": labels[test]}
     encoder, learner = _pretrained(cell, pixels[seen])
     everything = np.unique(np.concatenate([seen, probed, split.val_balanced, test]))
-    parts = Parts(
-        z=_embedded(encoder, pixels[everything]), rows=everything, labels=labels, split=split, seen=seen, probed=probed
-    )
+    encoder.eval()
+    z = _in_chunks(encoder.embed, _units(pixels, everything))
+    parts = Parts(z=z, rows=everything, labels=labels, split=split, seen=seen, probed=probed)
     found, logits = judge_probes(parts, seed=cell.seed)
     found |= judge_scorers(parts, seed=cell.seed)
     found |= _label_free(cell, encoder, learner, pixels, parts)
-    if learner is not None and cell.kind == "mae":
-        found |= _reconstruction(cell, learner, pixels[split.test_balanced], labels[split.test_balanced])
+    found |= pseudo_criteria(
+        lambda each: _in_chunks(encoder.embed, torch.split(each, AT_ONCE)), pixels[seen], seed=cell.seed
+    )
+    if isinstance(learner, MAELearner):
+        errors = _reconstruction_errors(learner, _units(pixels, split.test_balanced), seed=cell.seed)
+        found["auroc:reconstruction"] = auroc_of(labels[split.test_balanced], errors)
     return _told(cell, found), {"wild.logits": logits, "wild.rows": test, "wild.labels": labels[test]}
-
-
-def _drawn(cell: WildCell, labels: NDArray[np.int_], level: Level) -> NDArray[np.intp]:
-    """Return the rows of the pool that make the training set of a level; all levels of the study have one size."""
-    levels = list(dict.fromkeys([*cell.levels, cell.probe_level]))
-    sets: tuple[TrainingSet, ...] = nested(labels, levels, total=cell.total, base=cell.base, seed=cell.seed).sets
-    return next(each.rows for each in sets if each.level == level)
 
 
 def _pretrained(cell: WildCell, pixels: NDArray[np.uint8]) -> tuple[Architecture, Learner | None]:
@@ -146,14 +163,15 @@ def _pretrained(cell: WildCell, pixels: NDArray[np.uint8]) -> tuple[Architecture
 
 
 @torch.no_grad()
-def _embedded(encoder: Architecture, pixels: NDArray[np.uint8]) -> Floats:
-    """Return the embeddings (n, e) of images (n, c, h, w), uint8."""
-    encoder.eval()
-    return _in_chunks(encoder.embed, as_unit(torch.from_numpy(pixels)))
+def _in_chunks(function: Callable[[Tensor], Tensor], chunks: Iterable[Tensor]) -> Floats:
+    """Return what `function` makes of chunks of images in [0, 1], (k, e)."""
+    return torch.cat([function(each) for each in chunks]).double().numpy()
 
 
-def _in_chunks(function: Callable[[Tensor], Tensor], images: Tensor) -> Floats:
-    return torch.cat([function(each) for each in torch.split(images, AT_ONCE)]).double().numpy()
+def _units(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
+    """Yield the images at `rows` in [0, 1], in chunks: no more of them are in memory at once."""
+    for start in range(0, len(rows), AT_ONCE):
+        yield as_unit(torch.from_numpy(pixels[rows[start : start + AT_ONCE]]))
 
 
 @torch.no_grad()
@@ -165,31 +183,36 @@ def _label_free(
     shown = as_unit(torch.from_numpy(pixels[parts.seen[torch.randperm(len(parts.seen), generator=chance)[:VIEWED]]]))
     one, other = views_named(cell.views)
     repeated = one(shown.repeat_interleave(VIEWS_EACH, 0), generator=chance)
-    pair = one(shown, generator=chance), other(shown, generator=chance)
+    one_view, other_view = one(shown, generator=chance), other(shown, generator=chance)
     ends: dict[str, Callable[[Tensor], Tensor]] = {"": encoder.embed}
     if learner is not None:
         learner.eval()
         ends["projector"] = learner.project
     found: Values = {}
     for at, function in ends.items():
-        z = _in_chunks(function, as_unit(torch.from_numpy(pixels[parts.seen])))
+        drawn_views, first, second = (
+            _in_chunks(function, torch.split(each, AT_ONCE)) for each in (repeated, one_view, other_view)
+        )
         found |= judge_label_free(
-            z,
-            views=_in_chunks(function, repeated).reshape(len(shown), VIEWS_EACH, -1),
-            pair=(_in_chunks(function, pair[0]), _in_chunks(function, pair[1])),
+            _in_chunks(function, _units(pixels, parts.seen)),
+            views=drawn_views.reshape(len(shown), VIEWS_EACH, -1),
+            pair=(first, second),
             seed=cell.seed,
             at=at,
         )
     return found
 
 
-@torch.no_grad()
-def _reconstruction(cell: WildCell, learner: Learner, pixels: NDArray[np.uint8], labels: NDArray[np.int_]) -> Values:
-    """Return the AUROC of the masked error, the mean over maskings: MAE on its own terms."""
-    assert isinstance(learner, MAELearner)
-    unit = as_unit(torch.from_numpy(pixels))
-    scores = reconstruction_errors(learner.autoencoder, unit, times=MASKINGS, generator=stream(cell.seed, "maskings"))
-    return {"auroc:reconstruction": auroc_of(labels, scores.double().numpy())}
+def _reconstruction_errors(learner: MAELearner, chunks: Iterable[Tensor], *, seed: int) -> Floats:
+    """Return the masked errors (k,), the mean over maskings, the same for every chunk: MAE on its own terms."""
+    return np.concatenate(
+        [
+            reconstruction_errors(
+                learner.autoencoder, each, times=MASKINGS, generator=stream(seed, "maskings")
+            ).double().numpy()
+            for each in chunks
+        ]
+    )  # fmt: skip
 
 
 def _told(cell: WildCell, values: Values) -> list[Result]:

@@ -67,12 +67,16 @@ def judge_probes(parts: Parts, *, seed: int) -> tuple[Values, Floats]:
 def judge_logits(
     logits: Floats, labels: NDArray[np.int_], split: LabelledSplit, *, learned: float, rows: NDArray[np.intp]
 ) -> Values:
-    """Return what logits (m,) of the images at `rows` are worth; `learned` is the prevalence they were learnt at."""
+    """Return what logits (m,) of the images at `rows` are worth; `learned` is the prevalence they were learnt at.
+
+    "prevalence" is what the average precision gives by chance; ":natural" are of the test images as they come.
+    """
     where = np.searchsorted(rows, split.test_balanced)
     y, s = labels[split.test_balanced], logits[where]
     return {
         "auroc": auroc_of(y, s),
         "average_precision": average_precision(y, s),
+        "prevalence": float(y.mean()),
         "f1": f1(y, s),
         "f1:corrected": f1(y, corrected_logits(s, learned=learned, met=float(y.mean()))),
         "balanced_accuracy": balanced_accuracy(y, s),

@@ -2,92 +2,76 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from feint.backends import Backend
+from feint.core.errors import FeintError
+from feint.networks.architectures import full_name
+from feint.studies.wild_cell import SUPERVISED, UNTRAINED, WildCell, WildImages, divided, drawn
+from feint.studies.wild_images import ReadSet, read_set
+from feint.studies.wild_plan import WildData, WildPlan, encoder_of, views_of
 
-from feint.backends import Backend, available_cores
-from feint.core.errors import InputError
-from feint.core.streams import numpy_stream
-from feint.data import decode, plan_preprocessing, survey
-from feint.data.labelled import LabelledImages, labelled_images
-from feint.networks.architectures import fitting_size, full_name
-from feint.pretraining import METHODS
-from feint.studies.wild_cell import SUPERVISED, UNTRAINED, WildCell, WildImages
-from feint.studies.wild_plan import WildData, WildPlan
-
-DEFECTS, REST = "defects", "rest"
-MASKED_VIEWS = "mae"
+DEFECTS, REST, NORMAL = "defects", "rest", "normal"
 
 
 def wild_cells(
     plan: WildPlan, backend: Backend, *, folder: Path
 ) -> tuple[list[WildCell], dict[tuple[str, str], WildImages], list[str]]:
-    """Return the cells of a plan, seed by seed, the images of each set and normal class, and what was left out.
+    """Return the cells of a plan, seed by seed, the images of each set and normal class, and what is to be known.
+
+    The last are sentences: on arms that are not applicable, on images that were left out, and on levels that leave
+    few anomalies.
 
     Raises: InputError where images or labels cannot be read.
     """
-    arms, left_out = plan.pretraining.applicable()
+    arms, notes = plan.pretraining.applicable()
     cells: list[WildCell] = []
     images: dict[tuple[str, str], WildImages] = {}
     for table in plan.data:
         for normal in table.normal or [""]:
-            shared, mark, size = _shared(table, normal, backend, folder)
-            images[table.name, normal or "normal"] = shared
-            cells += [each for arm in arms for each in _cells_of(plan, table, normal, arm, mark=mark, size=size)]
+            read = read_set(table, normal, [encoder_of(arm) for arm in arms])
+            shared = WildImages(
+                pixels=backend.share(read.pixels, folder=folder, name="images"),
+                labels=read.labels,
+                groups=read.groups,
+                hashes=read.hashes,
+                alike=read.alike,
+            )
+            mine = [each for arm in arms for each in _cells_of(plan, table, normal, arm, read)]
+            notes += [f"{title(table, normal)}: {each}" for each in [*read.notes, *_few(mine, shared)]]
+            cells += mine
+            images[table.name, normal or NORMAL] = shared
     cells.sort(key=lambda cell: plan.study.seeds.index(cell.seed))
-    return cells, images, left_out
+    return cells, images, notes
 
 
-def _shared(table: WildData, normal: str, backend: Backend, folder: Path) -> tuple[WildImages, str, tuple[int, int]]:
-    """Decode the images of one set with one normal class; return them, their mark, and height and width."""
-    assert table.path is not None
-    found = labelled_images(table.path, normal=normal or None)
-    chosen = _some(found, table)
-    labels, images = found.labels[chosen], found.images.select(chosen)
-    planned = plan_preprocessing(survey(images, workers=available_cores()), image_size=table.size)
-    height, width = fitting_size("vit_tiny", (planned.height, planned.width))
-    planned = planned.model_copy(update={"height": height, "width": width})
-    decoded = decode(images, [planned], workers=available_cores())
-    if len(decoded.names) < len(images):
-        first = decoded.skipped[0]
-        raise InputError(
-            f"{len(decoded.skipped)} images of {table.name} cannot be read, e.g. {first.path}: {first.reason}."
-        )
-    pixels = backend.share(decoded.pixels[0], folder=folder, name=f"{table.name}-{normal or 'normal'}")
-    groups = None if found.groups is None else tuple(found.groups[i] for i in chosen)
-    shared = WildImages(
-        pixels=pixels, labels=tuple(int(each) for each in labels), groups=groups, hashes=tuple(decoded.hashes)
-    )
-    text = json.dumps([decoded.fingerprint, planned.model_dump(), shared.labels, shared.groups])
-    return shared, hashlib.sha256(text.encode()).hexdigest()[:16], (height, width)
+def title(table: WildData, normal: str) -> str:
+    """Return how a set and its normal class are called in sentences."""
+    return f"{table.name} ({normal})" if normal else table.name
 
 
-def _some(found: LabelledImages, table: WildData) -> np.ndarray:
-    """Return which images are used: all, or at most so many of each kind, drawn."""
-    kept = []
-    for label in (0, 1):
-        rows = np.flatnonzero(found.labels == label)
-        if table.most is not None and len(rows) > table.most:
-            rows = np.sort(numpy_stream(0, "most", table.name, label).choice(rows, table.most, replace=False))
-        kept.append(rows)
-    return np.sort(np.concatenate(kept))
+def _few(cells: Sequence[WildCell], images: WildImages) -> list[str]:
+    """Return the sentences on levels that leave few anomalies; an impossible level is told by the cells that fail."""
+    found: dict[str, None] = {}
+    for cell in {(each.seed, each.level): each for each in cells}.values():
+        try:
+            labels = images.labels[divided(cell, images).pool]
+            for level in dict.fromkeys([cell.level, cell.probe_level]):
+                found |= dict.fromkeys(drawn(cell, labels, level).warnings)
+        except FeintError:
+            continue
+    return list(found)
 
 
-def _cells_of(
-    plan: WildPlan, table: WildData, normal: str, arm: str, *, mark: str, size: tuple[int, int]
-) -> list[WildCell]:
+def _cells_of(plan: WildPlan, table: WildData, normal: str, arm: str, read: ReadSet) -> list[WildCell]:
     pretraining = plan.pretraining
-    method, _, encoder = arm.partition("/")
-    masked = method in METHODS and METHODS[method].transformers_only
-    views = MASKED_VIEWS if masked else table.views or pretraining.views
+    method, views = arm.partition("/")[0], views_of(arm, table, pretraining)
     return [
         WildCell(
             detector=arm,
             kind=method,
-            encoder=full_name(encoder, size),
+            encoder=full_name(encoder_of(arm), read.size),
             settings={
                 "steps": pretraining.steps,
                 "batch": pretraining.batch,
@@ -97,14 +81,14 @@ def _cells_of(
             augmentation="none" if method in {UNTRAINED, *SUPERVISED} else views,
             views=views,
             data=table.name,
-            normal=normal or "normal",
+            normal=normal or NORMAL,
             anomaly=REST if normal else DEFECTS,
             seed=seed,
-            images=mark,
+            images=read.mark,
             task=name,
             level=level,
             probe_level=level if pretraining.probe_level is None else pretraining.probe_level,
-            levels=tuple(pretraining.levels),
+            levels=pretraining.sized_by(),
             base=pretraining.base,
             total=pretraining.total,
         )

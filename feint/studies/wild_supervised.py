@@ -58,12 +58,12 @@ def supervised_logits(
     )
     for step in range(training.steps):
         chosen, (view,) = batches.at(step)
-        logits: Tensor = network(view)[:, 0]
-        loss = binary_cross_entropy_with_logits(logits, truth[chosen], weights[chosen])
+        loss = binary_cross_entropy_with_logits(network(view)[:, 0], truth[chosen], weights[chosen])
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         training.optimisation.step(optimiser, step=step, steps=training.steps)
     with torch.no_grad():
         network.eval()
-        shown = as_unit(torch.from_numpy(pixels[test]))
-        return torch.cat([network(each)[:, 0] for each in torch.split(shown, AT_ONCE)]).double().numpy()
+        chunks = (test[start : start + AT_ONCE] for start in range(0, len(test), AT_ONCE))
+        logits: Tensor = torch.cat([network(as_unit(torch.from_numpy(pixels[rows])))[:, 0] for rows in chunks])
+    return logits.double().numpy()

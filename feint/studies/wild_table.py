@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEY = ["detector", "augmentation", "data", "testbed", "normal", "anomaly", "seed"]
 PROBE = "auroc"
 FREE = "free:"
-SUPERVISED_PROBES = ("auroc:probe-", "auroc:few-")
+SUPERVISED_PROBES = ("auroc:probe-", "auroc:few-", "auroc:natural")
 FEWEST_UNITS = 3
 UNTRAINED, SUPERVISED = "untrained", "supervised"
 MASKED = "mae"
@@ -37,8 +37,8 @@ def checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
     wide = wide[wide[PROBE].notna()] if PROBE in wide else wide.iloc[:0].assign(**{PROBE: 0.0})
     parts = [str(detector).partition("/") for detector in wide["detector"]]
     methods = [method for method, _, _ in parts]
-    views = wide.groupby("detector")["augmentation"].nunique()
-    several = wide["detector"].isin(views[views > 1].index)
+    views = wide.groupby(["detector", "data"])["augmentation"].nunique()
+    several = wide["detector"].isin(views[views > 1].index.get_level_values("detector"))
     arm = wide["detector"].where(~several, wide["detector"] + " (" + wide["augmentation"] + ")")
     named = wide.assign(arm=arm, method=methods, encoder=[encoder for _, _, encoder in parts], kind=_kinds(methods))
     named = named.assign(level=wide["testbed"], unit=_titles(named))

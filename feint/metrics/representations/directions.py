@@ -26,7 +26,16 @@ DIRECTIONS: dict[str, Direction] = {
     "intrinsic_dimension": "none",
     "clid": "up",
     "std_of_l2": "up",
+    "pseudo_probe": "up",
+    "pseudo_probe_cutdiff": "up",
+    "pseudo_probe_cutpaste": "up",
+    "pseudo_probe_rotation": "up",
+    "pseudo_neighbours": "up",
+    "pseudo_neighbours_cutdiff": "up",
+    "pseudo_neighbours_cutpaste": "up",
+    "pseudo_neighbours_rotation": "up",
 }
+"""Those on pseudo-anomalies need an augmentation, and are in `feint.embeddings.pseudo`; the others are in this room."""
 
 
 def better(key: str, value: float) -> float:
