@@ -11,7 +11,7 @@ from typing import cast, final, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from feint.core.errors import InputError, IntegrityError, SettingError
 from feint.core.files import atomic
@@ -147,7 +147,8 @@ def save_encoder(
         "readout": readout,
     }
     with atomic(path) as temporary:
-        save_file({key: value.contiguous() for key, value in module.state_dict().items()}, temporary, metadata=metadata)
+        tensors = {key: value.contiguous() for key, value in module.state_dict().items()}
+        temporary.write_bytes(save(tensors, metadata))
 
 
 def load_encoder(path: Path) -> tuple[Architecture, EncoderInfo]:

@@ -94,7 +94,7 @@ def prepare(
     """
     sets = {"normal": open_images(normal, role="normal"), "unlabelled": open_images(unlabelled, role="unlabelled")}
     surveys = {role: survey(images, workers=workers) for role, images in sets.items()}
-    budget = budget.at(image_size, largest=_typical_side(surveys["normal"]))
+    budget = budget.at(image_size, largest=typical_side(surveys["normal"]))
     sizes = budget.decoded
     planned = {px: plan_preprocessing(surveys["normal"], image_size=px) for px in sizes}
     total = sum(len(images) for images in sets.values())
@@ -108,14 +108,14 @@ def prepare(
             progress=partial(_count, monitor, before, total),
             out=_Allocator(space, role, sizes),
         )
-    _refuse(decoded["normal"], needed)
-    groups = _groups(decoded["normal"])
+    refuse_too_few(decoded["normal"], needed)
+    groups = groups_of(decoded["normal"])
     rotations = divide(groups, needed=needed, seed=seed)
     twins = _twins(decoded["normal"], decoded["unlabelled"])
     pool = np.array([i for i in range(len(decoded["unlabelled"].names)) if i not in twins], dtype=np.int64)
     if len(pool) < SMALLEST_POOL:
         pool = np.arange(len(decoded["unlabelled"].names))
-    records = {role: _images_record(sets[role], surveys[role], decoded[role]) for role in sets}
+    records = {role: images_record(sets[role], surveys[role], decoded[role]) for role in sets}
     shared = [decoded["unlabelled"].names[i] for i in twins]
     return Prepared(
         normal={px: Pixels(path=space.path / f"normal-{px}.npy") for px in sizes},
@@ -142,7 +142,7 @@ def prepare(
     )
 
 
-def _typical_side(found: Survey) -> int:
+def typical_side(found: Survey) -> int:
     """Return the square root of the pixels of a typical image."""
     _, (height, width), _ = found.extreme_sizes()
     return round(math.sqrt(height * width))
@@ -162,7 +162,8 @@ class _Allocator:
         return self.space.allocate(f"{self.role}-{next(self.sizes)}", shape)
 
 
-def _refuse(normal: Decoded, needed: int) -> None:
+def refuse_too_few(normal: Decoded, needed: int) -> None:
+    """Raise InputError where so few normal images, or copies of one, teach nothing, or fewer than are `needed`."""
     n = len(normal.names)
     if n < FEWEST_NORMALS:
         raise InputError(
@@ -186,7 +187,8 @@ def _refuse(normal: Decoded, needed: int) -> None:
         )
 
 
-def _groups(decoded: Decoded) -> list[int]:
+def groups_of(decoded: Decoded) -> list[int]:
+    """Return a number for each image, the same for those with the same pixels."""
     first: dict[str, int] = {}
     return [first.setdefault(each, len(first)) for each in decoded.hashes]
 
@@ -197,7 +199,8 @@ def _twins(normal: Decoded, unlabelled: Decoded) -> dict[int, int]:
     return {i: rows[each] for i, each in enumerate(unlabelled.hashes) if each in rows}
 
 
-def _images_record(images: ImageSet, found: Survey, decoded: Decoded) -> ImagesRecord:
+def images_record(images: ImageSet, found: Survey, decoded: Decoded) -> ImagesRecord:
+    """Return how an image set was understood."""
     smallest, _, largest = found.extreme_sizes()
     return ImagesRecord(
         source=images.source,

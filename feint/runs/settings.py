@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from feint.core.errors import FeintError
+
 BudgetName = Literal["quick", "standard", "thorough"]
 DEFAULT_RATE = 0.05
 
@@ -20,7 +22,7 @@ class TuneSettings(BaseModel):
             in (0, 1); None is 5 %, or the smallest rate that the calibration normals support. fdr: false discovery
             rate in (0, 1) instead. augmentations: those to search, by their names in the catalogue; None: those of
             the budget. nuisances: changes that must not count as anomalies. single: one candidate is the answer, the
-            best of those that would vote.
+            best of those that would vote. encoder: weights from which further candidates start, see `runs.pretrained`.
         device: "cpu" or "cuda".
     """
 
@@ -34,6 +36,7 @@ class TuneSettings(BaseModel):
     augmentations: tuple[str, ...] | None = None
     nuisances: tuple[str, ...] = ()
     single: bool = False
+    encoder: str | None = None
     device: str = "cpu"
 
     @field_validator("augmentations", "nuisances")
@@ -52,17 +55,22 @@ class TuneSettings(BaseModel):
             raise ValueError("name at least one")
         return tuple(dict.fromkeys(names))
 
+    @field_validator("encoder")
+    @classmethod
+    def _pretrained(cls, encoder: str | None) -> str | None:
+        from feint.runs.pretrained import start_from
+
+        try:
+            if encoder is not None:
+                start_from(encoder)
+        except FeintError as error:
+            raise ValueError(str(error).rstrip(".")) from error
+        return encoder
+
     @field_validator("device")
     @classmethod
     def _there(cls, device: str) -> str:
-        import torch
-
-        try:
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            raise ValueError(f"torch cannot compute on it: {reason}. 'cpu' always works") from error
-        return device
+        return device_there(device)
 
     def families(self, budget: Budget) -> tuple[str, ...]:
         """Return the augmentations whose magnitudes are searched."""
@@ -73,6 +81,18 @@ class TuneSettings(BaseModel):
         if self.false_alarm_rate is not None and self.fdr is not None:
             raise ValueError("give a false-alarm rate or a false discovery rate, not both")
         return self
+
+
+def device_there(device: str) -> str:
+    """Return the name of a device that torch can compute on; raises ValueError for any other."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ValueError(f"torch cannot compute on it: {reason}. 'cpu' always works") from error
+    return device
 
 
 @dataclass(frozen=True, kw_only=True)

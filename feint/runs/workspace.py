@@ -57,14 +57,15 @@ class Workspace:
         return self.path / "result"
 
     def claim(self, identity: dict[str, object]) -> None:
-        """Record what is computed here; jobs finished under another identity are removed."""
+        """Record what is computed here; what was finished under another identity is removed."""
         text = json.dumps(identity, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()
         marker = self.path / "identity.txt"
         if marker.exists() and marker.read_text(encoding="utf-8") == digest:
             return
-        for folder in (self.jobs, self.logs):
+        for folder in (self.jobs, self.logs, self.result):
             shutil.rmtree(folder, ignore_errors=True)
+        for folder in (self.jobs, self.logs):
             folder.mkdir(parents=True)
         write_text(marker, digest)
 
