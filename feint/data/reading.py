@@ -38,6 +38,10 @@ class UnreadableImageError(InputError):
         return str(self)
 
 
+class TooLargeImageError(UnreadableImageError):
+    """The image declares more pixels than MEGAPIXEL_LIMIT allows."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What is known of an image before its pixels are decoded; the size is that after EXIF orientation."""
@@ -59,15 +63,22 @@ class PackedImage(Protocol):
 ImageFile = Path | PackedImage
 
 
+def read_size(file: ImageFile) -> tuple[int, int]:
+    """Return height and width after EXIF orientation, from the header alone; frames are not counted, unlike in it.
+
+    Raises: UnreadableImageError as `read_header` does.
+    """
+    with _opened(file) as image:
+        return _upright_size(image)
+
+
 def read_header(file: ImageFile) -> Header:
     """Return size, mode and number of frames of an image file, from its header alone.
 
     Raises: UnreadableImageError for a file that is no image, and for sizes that `read_pixels` refuses.
     """
     with _opened(file) as image:
-        height, width = image.height, image.width
-        if _turns(image):
-            height, width = width, height
+        height, width = _upright_size(image)
         return Header(height, width, image.mode, getattr(image, "n_frames", 1) if image.format != "MPO" else 1)
 
 
@@ -110,7 +121,7 @@ def checked_pixels(array: Pixels) -> Pixels:
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UnreadableImageError("holds pixels that are not finite numbers")
+        raise UnreadableImageError("holds pixels that are not finite numbers (NaN or infinity)")
     low, high = array.min(), array.max()
     if low < -0.01 * high or high < 0:
         raise UnreadableImageError(f"holds negative pixels, down to {low:g}")
@@ -132,6 +143,10 @@ def _native(image: Image.Image) -> Pixels:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    return (image.width, image.height) if _turns(image) else (image.height, image.width)
+
+
 def _turns(image: Image.Image) -> bool:
     """Tell whether decoding will swap height and width, as EXIF asks, and the header does not say so yet."""
     if image.format == "TIFF":  # Pillow reports the size after turning
@@ -143,7 +158,7 @@ def _turns(image: Image.Image) -> bool:
 
 def _check_size(height: int, width: int) -> None:
     if height * width > MEGAPIXEL_LIMIT * 1_000_000:
-        raise UnreadableImageError(_too_large(height * width))
+        raise TooLargeImageError(_too_large(height * width))
     if min(height, width) < SMALLEST_SIDE:
         raise UnreadableImageError(f"{height} x {width} pixels: a side is under {SMALLEST_SIDE}")
 
@@ -186,6 +201,8 @@ def _opened(file: ImageFile) -> Iterator[Image.Image]:
             yield image
     except UnreadableImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise TooLargeImageError(_reason(file, error)) from error
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise UnreadableImageError(_reason(file, error)) from error
 

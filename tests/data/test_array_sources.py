@@ -62,7 +62,7 @@ def test_one_image_that_is_not_finite_is_skipped():
     array[2, 0, 0] = np.nan
     found = decode(open_images(array, role="normal"), [], workers=1)
     assert found.names == ("image-00000", "image-00001", "image-00003")
-    assert found.skipped[0].reason == "holds pixels that are not finite numbers"
+    assert found.skipped[0].reason == "holds pixels that are not finite numbers (NaN or infinity)"
 
 
 def test_array_files(tmp_path, pixels):

@@ -1,0 +1,1 @@
+"""A run as an HTTP service. FastAPI and uvicorn are needed here alone: extra `serve`."""
