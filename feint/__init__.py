@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from feint.runs.api import evaluate, score, tune
+    from feint.runs.api import assess, evaluate, pretrain, score, tune
+    from feint.runs.estimator import FeintDetector
     from feint.runs.run import Run
 
-__all__ = ["Run", "__version__", "evaluate", "score", "tune"]
+__all__ = ["FeintDetector", "Run", "__version__", "assess", "evaluate", "pretrain", "score", "tune"]
 
 
 def __getattr__(name: str) -> object:
-    if name in {"tune", "score", "evaluate"}:
+    if name in {"tune", "score", "evaluate", "pretrain", "assess"}:
         from feint.runs import api
 
         return getattr(api, name)
+    if name == "FeintDetector":
+        from feint.runs.estimator import FeintDetector
+
+        return FeintDetector
     if name == "Run":
         from feint.runs.run import Run
 

@@ -99,7 +99,7 @@ def summary(record: WildRecord) -> str:
             "AUROC, with 95 % intervals: over seeds on one set, over pairs of set and normal class for all.", "",
             "| method | set | linear probe | best label-free scorer |", "|---|---|---|---|", *gains, "",
             "## Choosing a method without labels", "",
-            "Regret: the AUROC of the best method minus that of the chosen one, on each set, class, level and seed.", "",
+            "Regret: the AUROC of the best method minus that of the chosen one, mean over sets, levels and seeds.", "",
             *confirmation,
             "| criterion | regret | tau, pooled | tau, within a set and class |", "|---|---|---|---|", *regrets, "",
         ]

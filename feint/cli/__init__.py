@@ -11,11 +11,15 @@ import sys
 
 import typer
 
+from feint.cli.assess import assess
 from feint.cli.augment import augment
 from feint.cli.data import app as data
 from feint.cli.doctor import doctor
 from feint.cli.evaluate import evaluate
+from feint.cli.export import export
+from feint.cli.pretrain import pretrain
 from feint.cli.score import score
+from feint.cli.serve import serve
 from feint.cli.study import app as study
 from feint.cli.terminal import say
 from feint.cli.tune import tune
@@ -33,8 +37,12 @@ app = typer.Typer(
 )
 app.command()(tune)
 app.command()(score)
+app.command()(serve)
+app.command()(export)
 app.command()(evaluate)
+app.command()(assess)
 app.command()(augment)
+app.command()(pretrain)
 app.command()(doctor)
 app.add_typer(data, name="data")
 app.add_typer(study, name="study")

@@ -11,7 +11,7 @@ from feint.cli.terminal import TerminalMonitor, say
 
 
 def score(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that feint tune wrote.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that feint tune or feint export wrote.")],
     images: Annotated[
         Path, typer.Argument(metavar="IMAGES", help="Images to score: a folder, an MVTec category, a manifest.")
     ],
@@ -23,13 +23,20 @@ def score(
     """Score IMAGES with the detector of RUN, and warn when they have drifted from its calibration."""
     from feint.core.errors import OutputError
     from feint.core.files import write_text
-    from feint.runs.run import Run
-    from feint.runs.score import score_images
+    from feint.export.manifest import is_export
 
     if out.exists():
         raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")
     with TerminalMonitor() as monitor:
-        found = score_images(Run(run), images, maps=maps, monitor=monitor)
+        if is_export(run):
+            from feint.export.scoring import score_exported
+
+            found = score_exported(run, images, maps=maps, monitor=monitor)
+        else:
+            from feint.runs.run import Run
+            from feint.runs.score import score_images
+
+            found = score_images(Run(run), images, maps=maps, monitor=monitor)
     write_text(out, found.table.to_csv(index=False, lineterminator="\n"))
     for each in found.skipped:
         say(f"Left out: {each.path}: {each.reason}")

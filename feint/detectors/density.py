@@ -108,7 +108,7 @@ class PositionDensity(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Return distances (n, h, w), higher = more anomalous, for maps (n, c, h, w)."""
         distances: Tensor = torch.bmm(self._positions(maps) - self.centre, self.whitener).norm(dim=2)
-        return distances.T.reshape(len(maps), *maps.shape[2:])
+        return distances.T.reshape(maps.shape[0], *maps.shape[2:])
 
 
 def upsample(distances: Tensor, size: tuple[int, int]) -> Tensor:

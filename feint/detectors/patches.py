@@ -34,12 +34,12 @@ class PatchScorer(Scorer):
     def _scores(self, images: Tensor) -> Tensor:
         features = patch_features(self.encoder, images)
         distances, nearest = self.bank.nearest(features.flatten(0, 2), 1)
-        per_image, where = distances.reshape(len(images), -1).max(1)
+        per_image, where = distances.reshape(images.shape[0], -1).max(1)
         if self.reweight < 2 or len(self.bank) < 2:
             return per_image
-        rows = torch.arange(len(images), device=images.device)
+        rows = torch.arange(images.shape[0], device=images.device)
         strangest = features.flatten(1, 2)[rows, where]
-        m = nearest.reshape(len(images), -1)[rows, where]
+        m = nearest.reshape(images.shape[0], -1)[rows, where]
         _, around = self.bank.nearest(self.bank.at(m), self.reweight)
         to_these = (self.bank.at(around) - strangest[:, None]).norm(dim=2)
         share = torch.exp(per_image - to_these.logsumexp(1))

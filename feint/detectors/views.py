@@ -32,16 +32,16 @@ class Viewed(Scorer):
 
     def _scores(self, images: Tensor) -> Tensor:
         scores: Tensor = self.inner(seen(images, shrink=self.shrink, tiles=self.tiles))
-        return scores.reshape(len(images), -1).amax(1)
+        return scores.reshape(images.shape[0], -1).amax(1)
 
     def _embeddings(self, images: Tensor) -> Tensor:
         found = self.inner.embed(seen(images, shrink=self.shrink, tiles=self.tiles))
-        return found.reshape(len(images), self.tiles**2, -1).mean(1)
+        return found.reshape(images.shape[0], self.tiles**2, -1).mean(1)
 
     def _maps(self, images: Tensor) -> Tensor:
         maps = self.inner.map(seen(images, shrink=self.shrink, tiles=self.tiles))
         k, (h, w) = self.tiles, maps.shape[1:]
-        whole = maps.reshape(len(images), k, k, h, w).transpose(2, 3).reshape(len(images), k * h, k * w)
+        whole = maps.reshape(images.shape[0], k, k, h, w).transpose(2, 3).reshape(images.shape[0], k * h, k * w)
         return upsample(whole, self.size)
 
 

@@ -20,8 +20,8 @@ PENALTY = (1e-2,)
 def pseudo_probe(z: ArrayLike, pseudo: ArrayLike, *, seed: int) -> float:
     """Return the AUROC, in [0, 1], of a linear probe between images and their pseudo-anomalies, on images left out.
 
-    Half of the images, with their pseudo-anomalies, fit the probe, the other half are told apart by it, and the reverse;
-    the mean of both. Higher: the embeddings keep what such anomalies change.
+    Half of the images, with their pseudo-anomalies, fit the probe, the other half are told apart by it,
+    and the reverse: the mean of both. Higher: the embeddings keep what such anomalies change.
 
     Args:
         z: embeddings (n, d) of unlabelled images, some of which may be anomalous themselves.

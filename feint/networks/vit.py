@@ -95,11 +95,11 @@ class ViT(nn.Module):
 
     def _embedded(self, images: Tensor, kept: Tensor | None) -> Tensor:
         patches = patchify((images - 0.5) / 0.25, self.patch)
-        where = positions(*grid(images, self.patch), self.width).to(images).expand(len(images), -1, -1)
+        where = positions(*grid(images, self.patch), self.width).to(images).expand(images.shape[0], -1, -1)
         if kept is not None:
             patches, where = chosen(patches, kept), chosen(where, kept)
         x = self.patches(patches) + where
-        return torch.cat([self.cls.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
+        return torch.cat([self.cls.to(x.dtype).expand(x.shape[0], -1, -1), x], dim=1)
 
 
 @final
@@ -145,15 +145,15 @@ def grid(images: Tensor, patch: int) -> tuple[int, int]:
 def patchify(images: Tensor, patch: int) -> Tensor:
     """Return the patches (n, L, p p c) of images (n, c, h, w), row by row; inside one the channel varies fastest."""
     rows, columns = grid(images, patch)
-    cut = images.reshape(len(images), -1, rows, patch, columns, patch)
+    cut = images.reshape(images.shape[0], -1, rows, patch, columns, patch)
     return cut.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 
 
 def unpatchify(patches: Tensor, patch: int, size: tuple[int, int]) -> Tensor:
     """Return the images (n, c, h, w) of height and width `size` whose patches are `patches` (n, L, p p c)."""
     rows, columns = size[0] // patch, size[1] // patch
-    cut = patches.reshape(len(patches), rows, columns, patch, patch, -1)
-    return cut.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), -1, *size)
+    cut = patches.reshape(patches.shape[0], rows, columns, patch, patch, -1)
+    return cut.permute(0, 5, 1, 3, 2, 4).reshape(patches.shape[0], -1, *size)
 
 
 def chosen(patches: Tensor, which: Tensor) -> Tensor:

@@ -17,7 +17,10 @@ from feint.runs.settings import BudgetName, TuneSettings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from feint.records.assessment import AssessmentRecord
     from feint.records.evaluation import EvaluationRecord
+    from feint.records.pretraining import PretrainingRecord
+    from feint.runs.finished_pretraining import Pretrained
 
 
 def tune(
@@ -33,6 +36,7 @@ def tune(
     augmentations: Sequence[str] | None = None,
     nuisances: Sequence[str] = (),
     single: bool = False,
+    encoder: str | Path | None = None,
     device: str = "cpu",
     resume: bool = False,
     monitor: Monitor | None = None,
@@ -53,6 +57,8 @@ def tune(
         augmentations: those to search, of `feint.augmentations.AUGMENTATIONS`; None: those of the budget.
         nuisances: changes that must not count as anomalies, of `feint.augmentations.NUISANCES`.
         single: one candidate is the answer, not several that vote.
+        encoder: weights from which further candidates start: a folder of `feint pretrain` or its encoder.safetensors,
+            "timm:NAME" or "lite0". They are used as they are and, where the budget has time for it, fine-tuned.
         device: "cpu" or "cuda".
         resume: take up what an interrupted attempt at `out` has finished.
         monitor: is told about progress.
@@ -70,6 +76,7 @@ def tune(
         "fdr": fdr,
         "nuisances": tuple(nuisances),
         "single": single,
+        "encoder": None if encoder is None else str(encoder),
         "device": device,
     }
     if augmentations is not None:
@@ -77,7 +84,7 @@ def tune(
     try:
         settings = TuneSettings.model_validate(values)
     except ValidationError as error:
-        raise SettingError(_told(error)) from None
+        raise SettingError(problems(error)) from None
     return run_tune(
         normal, unlabelled, settings, out=None if out is None else Path(out), resume=resume, monitor=monitor
     )
@@ -110,11 +117,90 @@ def evaluate(run: str | Path | Run, labels: str | Path, *, all_candidates: bool 
     return evaluate_run(_run(run), labels, all_candidates=all_candidates)
 
 
+def pretrain(
+    images: ImagesLike,
+    *,
+    out: str | Path,
+    method: str = "simclr",
+    encoder: str = "resnet8",
+    views: str | None = None,
+    image_size: int = 64,
+    steps: int = 1000,
+    batch: int = 64,
+    rate: float | None = None,
+    weight_decay: float | None = None,
+    precision: str = "fp32",
+    device: str = "cpu",
+    seed: int = 0,
+    resume: bool = False,
+    monitor: Monitor | None = None,
+) -> PretrainingRecord:
+    """Pretrain an encoder on unlabelled images; return the record that `out` then holds beside its weights.
+
+    Args:
+        images: as for `tune`; at least 2 different ones.
+        out: the folder to make; it must not exist.
+        method: "simclr", "byol", "barlow_twins", "dino", "mae" or "vicreg".
+        encoder: "resnet18", "vit_tiny", or the small "resnet8" and "vit_micro"; of the transformers also with the side
+            of their patches in pixels, "vit_tiny/8".
+        views: what makes the views: "imagenet", "small", "defect", "mae", or a composition like "crop+color+blur";
+            None is "defect", or "mae" for the masked autoencoder.
+        image_size: square root of the number of pixels that images are resized to.
+        steps: how many; the learning rate falls to 0 over them. batch: images a step, over all processes.
+        rate, weight_decay: of the optimiser; None: the encoder's usual ones.
+        precision: "fp32" or "bf16", which computes in half precision where it can.
+        device: "cpu" or "cuda". seed: same seed, same machine: same weights to the last bit.
+        resume: go on with what an interrupted attempt at `out` has saved.
+        monitor: is told about progress.
+
+    Raises: SettingError, InputError, OutputError, IntegrityError, CollapseError; each says what to do.
+    Cost: `steps` times `batch` images, each seen twice, forward and backward. The images stay on disk, as pixels.
+    """
+    from feint.runs.pretrain import run_pretrain
+    from feint.runs.pretrain_settings import PretrainSettings
+
+    values: dict[str, object] = {
+        "method": method,
+        "encoder": encoder,
+        "views": views,
+        "image_size": image_size,
+        "steps": steps,
+        "batch": batch,
+        "rate": rate,
+        "weight_decay": weight_decay,
+        "precision": precision,
+        "device": device,
+        "seed": seed,
+    }
+    try:
+        settings = PretrainSettings.model_validate(values)
+    except ValidationError as error:
+        raise SettingError(problems(error)) from None
+    return run_pretrain(images, settings, out=Path(out), resume=resume, monitor=monitor)
+
+
+def assess(
+    run: str | Path | Pretrained, images: ImagesLike, *, seed: int = 0, monitor: Monitor | None = None
+) -> AssessmentRecord:
+    """Return, without labels, how good a pretrained representation is on these images, and which checkpoint to keep.
+
+    Args:
+        run: the pretraining or its folder, in which the result is stored. images: as for `tune`, at least ten.
+        seed: of the views and of samples. monitor: is told about progress.
+
+    Raises: InputError, IntegrityError, OutputError.
+    """
+    from feint.runs.assess import run_assess
+    from feint.runs.finished_pretraining import Pretrained
+
+    return run_assess(run if isinstance(run, Pretrained) else Pretrained(run), images, seed=seed, monitor=monitor)
+
+
 def _run(run: str | Path | Run) -> Run:
     return run if isinstance(run, Run) else Run(run)
 
 
-def _told(error: ValidationError) -> str:
+def problems(error: ValidationError) -> str:
     """Return every problem of the settings in one message."""
     told = []
     for each in error.errors():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,7 +58,7 @@ def judge(data: Prepared, settings: TuneSettings, finals: list[FinalJob], crew: 
     n = sum(len(each.calibration) for each in members)
     rate, warnings = _rate(settings, n, len(data.unlabelled_names))
     mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"
-    model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=_map_scale(maps))
+    model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=map_scale_of(maps))
     judged = _known_normals(*_judge_pool(finished, calibrations), data, model)
     calibration_record = _calibration_record(model, settings, n)
     return Verdict(model, judged, calibration_record, _found(judged, model, n, len(data.twins)), warnings)
@@ -94,7 +95,7 @@ def _rate(settings: TuneSettings, n: int, unlabelled: int) -> tuple[float, list[
     return rate, [WarningRecord(code="rate-fell-back", message=message)]
 
 
-def _map_scale(maps: list[np.ndarray]) -> tuple[float, float]:
+def map_scale_of(maps: list[np.ndarray]) -> tuple[float, float]:
     """Return the map values of ordinary and of clearly unusual positions, from the maps of normal images."""
     values = np.concatenate([each.ravel() for each in maps])
     low, high = np.quantile(values, [0.5, 0.999])
@@ -168,7 +169,14 @@ def audit(data: Prepared, model: Model, audits: list[FinalJob], crew: Crew) -> J
         (roles.calibration, member.calibration) for roles, member in zip(data.rotations, model.members, strict=True)
     ]
     groups += [(job.judged, load_finished(job, crew.space.jobs).judged) for job in audits]
-    n = len(data.normal_names)
+    return ranked(model, groups, len(data.normal_names))
+
+
+def ranked(model: Model, groups: Sequence[tuple[np.ndarray, np.ndarray]], n: int) -> Judged:
+    """Return n normal images on the scale of the calibration, from groups of rows and scores (k,) by one detector each.
+
+    No detector was trained on its group; images are ranked among their group.
+    """
     scores, p = np.zeros(n), np.ones(n)
     low, middle, high = np.quantile(model.calibration_scores, [0.25, 0.5, 0.75])
     for rows, found in groups:

@@ -20,6 +20,7 @@ from feint.calibration.decision import decide
 from feint.core.detector import Scorer, as_unit, device_of, score_images
 from feint.core.errors import IntegrityError
 from feint.core.files import atomic, write_text
+from feint.data.grey_maps import grey_maps
 from feint.detectors.committee import Committee
 from feint.records.run import PreprocessingRecord
 from feint.runs.recipes import Voters
@@ -100,6 +101,10 @@ class Model:
         if not len(p):
             return np.zeros(0, dtype=bool)
         return decide(p, false_alarm_rate=self.rate) if self.mode == "false_alarm_rate" else decide(p, fdr=self.rate)
+
+    def grey_maps(self, maps: np.ndarray) -> np.ndarray:
+        """Return anomaly maps (n, h, w) of the first member as uint8: 0 ordinary, 255 clearly unusual."""
+        return grey_maps(maps, self.map_scale)
 
     @property
     def calibration_scores(self) -> np.ndarray:

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from feint.backends import available_cores
-from feint.calibration.drift import drifted
 from feint.core.detector import Scorer
 from feint.core.errors import OutputError
 from feint.core.files import atomic_folder
 from feint.data import ImageSet, open_images, stream
+from feint.data.grey_maps import write_grey_maps
 from feint.records.run import PreprocessingRecord, Skipped
 from feint.runs.model import Model, pixel_scores
 from feint.runs.preparing import ImagesLike
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
+from feint.runs.scored import Scored, drift_warning, score_table
 
 BATCH = 64
-FEWEST_FOR_DRIFT = 20
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The table (path, score, p_value, flagged; highest score first), what was skipped, and a drift warning if any."""
-
-    table: pd.DataFrame
-    skipped: list[Skipped] = field(default_factory=list)
-    drift: str | None = None
 
 
 def score_images(run: Run, images: ImagesLike, *, maps: Path | None = None, monitor: Monitor | None = None) -> Scored:
@@ -65,8 +51,6 @@ def scores_of_images(
 
 
 def _score(model: Model, opened: ImageSet, maps: Path | None, monitor: Monitor) -> Scored:
-    import pandas as pd
-
     monitor.phase("scoring")
     names: list[str] = []
     scores: list[list[np.ndarray]] = [[] for _ in model.members]
@@ -79,37 +63,10 @@ def _score(model: Model, opened: ImageSet, maps: Path | None, monitor: Monitor) 
             if k == 0:
                 names += batch.names
                 if maps is not None and len(batch.names):
-                    _write_maps(maps, batch.names, member.maps(batch.pixels[0]), opened, batch.kept, model)
+                    write_grey_maps(maps, model.grey_maps(member.maps(batch.pixels[0])), batch, opened)
             done += len(batch.names) + len(batch.skipped)
             monitor.advance(k * len(opened) + done, len(model.members) * len(opened))
     joined = [np.concatenate(each) for each in scores]
     score, p, flagged = model.judge(joined)
-    table = pd.DataFrame({"path": names, "score": score, "p_value": p, "flagged": flagged.astype(int)})
-    return Scored(
-        table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True),
-        list(skipped.values()),
-        _drift(model, joined),
-    )
-
-
-def _drift(model: Model, scores: list[np.ndarray]) -> str | None:
-    """Return a sentence if the bulk of new scores has left the calibration's, by the first member."""
-    if len(scores[0]) < FEWEST_FOR_DRIFT or len(model.members[0].calibration) < FEWEST_FOR_DRIFT:
-        return None
-    found = drifted(model.members[0].calibration, scores[0])
-    return found.sentence if found.warns else None
-
-
-def _write_maps(
-    folder: Path, names: tuple[str, ...], maps: np.ndarray, images: ImageSet, kept: np.ndarray, model: Model
-) -> None:
-    """Write one grey PNG per image, at the image's own size, under the image's own path."""
-    from PIL import Image
-
-    low, high = model.map_scale
-    grey = np.clip((maps - low) / (high - low), 0, 1) * 255
-    for name, each, i in zip(names, grey.round().astype(np.uint8), kept, strict=True):
-        header = images.header(int(i))
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(each).resize((header.width, header.height), Image.Resampling.BILINEAR).save(path)
+    table = score_table(names, score, p, flagged)
+    return Scored(table, list(skipped.values()), drift_warning(model.members[0].calibration, joined[0]))

@@ -4,9 +4,11 @@ import base64
 import io
 
 import numpy as np
-import schemathesis
+import pytest
 from hypothesis import strategies as st
 from PIL import Image
+
+schemathesis = pytest.importorskip("schemathesis")
 
 
 def _png(seed: int) -> bytes:

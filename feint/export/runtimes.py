@@ -1,0 +1,135 @@
+"""The programs that run an exported graph: ONNX Runtime, OpenVINO, or torch. Each is imported when it is opened."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feint.core.errors import IntegrityError, SettingError
+from feint.export.manifest import FILES, IMAGES, LABEL, MAP, OUTPUTS, P_VALUE, SCORE, Kind
+
+ASKED = (SCORE, LABEL, P_VALUE)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a graph said of n images: scores (n,), p-values (n,) and labels (n,); maps (n, h, w) if asked for."""
+
+    scores: NDArray[np.float32]
+    p_values: NDArray[np.float32]
+    labels: NDArray[np.bool_]
+    maps: NDArray[np.float32] | None
+
+
+class Runtime(Protocol):
+    """An exported graph, opened: from bytes (n, c, h, w) to results. Without `maps`, they are not computed."""
+
+    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:
+        """Run the graph."""
+        ...
+
+
+def open_runtime(folder: Path, kind: Kind, *, threads: int) -> Runtime:
+    """Open the graph in `folder` on the CPU; its hashes are taken for checked.
+
+    Raises: SettingError where the runtime is not installed; IntegrityError where it refuses the file.
+    """
+    path = folder / FILES[kind][0]
+    module, opened = OPENERS[kind]
+    require(module)
+    try:
+        return opened(path, threads)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise IntegrityError(f"{path} cannot be opened by this version of its runtime: {reason}") from error
+
+
+@final
+class OnnxRuntime:
+    """A graph in ONNX Runtime."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._needed_alone = ort.RunOptions()
+        self._needed_alone.only_execute_path_to_fetches = True
+
+    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:
+        """Run the graph, or that part of it which the scores need."""
+        names = OUTPUTS if maps else ASKED
+        return _results(dict(zip(names, self._session.run(names, {IMAGES: pixels}, self._needed_alone), strict=True)))
+
+
+@final
+class OpenVino:
+    """A graph in OpenVINO, in float32 whatever the processor would prefer; one program with maps, one without."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import openvino
+
+        self._library = openvino
+        self._core = self._library.Core()
+        self._graph = self._core.read_model(path)
+        self._hints = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        self._programs: dict[bool, Any] = {}
+
+    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:
+        """Run the graph, or that part of it which the scores need."""
+        names = OUTPUTS if maps else ASKED
+        if maps not in self._programs:
+            wanted = self._library.Model([self._graph.output(name) for name in names], self._graph.get_parameters())
+            self._programs[maps] = self._core.compile_model(wanted, "CPU", self._hints)
+        found = self._programs[maps]({IMAGES: pixels})
+        return _results({name: found[name] for name in names})
+
+
+@final
+class TorchExport:
+    """A graph in torch, always with maps; the number of threads is the process's."""
+
+    def __init__(self, path: Path, threads: int) -> None:  # noqa: ARG002
+        import torch
+
+        self._torch = torch
+        self._graph: Callable[[Any], tuple[Any, ...]] = self._torch.export.load(path).module()
+
+    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:  # noqa: ARG002
+        """Run the graph."""
+        with self._torch.no_grad():
+            found = self._graph(self._torch.from_numpy(np.ascontiguousarray(pixels)))
+        return _results({name: each.numpy() for name, each in zip(OUTPUTS, found, strict=True)})
+
+
+OPENERS: dict[Kind, tuple[str, Callable[[Path, int], Runtime]]] = {
+    "onnx": ("onnxruntime", OnnxRuntime),
+    "openvino": ("openvino", OpenVino),
+    "torch-export": ("torch", TorchExport),
+}
+"""Of each format, the module that runs it and what opens it."""
+
+
+def require(*modules: str) -> None:
+    """Raise SettingError with the extra that installs the first of `modules` which is not there."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            extra = {"torch": "torch", "openvino": "'feint[openvino]'"}.get(module, "'feint[onnx]'")
+            raise SettingError(f"{module} is not installed: pip install {extra}.")
+
+
+def _results(found: Mapping[str, NDArray[Any]]) -> Results:
+    return Results(found[SCORE], found[P_VALUE], found[LABEL].astype(bool), found.get(MAP))
