@@ -10,6 +10,8 @@ from small_service import started
 
 from feint.app.limits import Limits
 
+pytest.importorskip("schemathesis")
+
 HOOKS = {"SCHEMATHESIS_HOOKS": "schema_images", "PYTHONPATH": str(Path(__file__).parent)}
 
 
