@@ -61,12 +61,13 @@ class Workspace:
         text = json.dumps(identity, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()
         marker = self.path / "identity.txt"
-        if marker.exists() and marker.read_text(encoding="utf-8") == digest:
-            return
-        for folder in (self.jobs, self.logs, self.result):
-            shutil.rmtree(folder, ignore_errors=True)
-        for folder in (self.jobs, self.logs):
-            folder.mkdir(parents=True)
+        if marker.exists():
+            if marker.read_text(encoding="utf-8") == digest:
+                return
+            for folder in (self.jobs, self.logs, self.result):
+                shutil.rmtree(folder, ignore_errors=True)
+            for folder in (self.jobs, self.logs):
+                folder.mkdir(parents=True)
         write_text(marker, digest)
 
     def allocate(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
