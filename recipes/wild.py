@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from augmentation_study import find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def main() -> None:
     places = {
         "magnetic_tile": given.data / "magnetic_tile",
         "solar_cells": solar_cells(given.store / "solar_cells"),
-        "fashion_mnist": fashion_mnist(given.data),
+        "fashion_mnist": find("fashion_mnist", given.data),
     }
     for name, place in places.items():
         text = text.replace("{" + name + "}", place.resolve().as_posix())
@@ -129,17 +130,6 @@ def solar_cells(folder: Path) -> Path:
             if not place.exists():
                 shutil.copyfile(item, place)
     return folder
-
-
-def fashion_mnist(root: Path) -> Path:
-    """Return where Fashion-MNIST lies in `root`; fetches it where it does not."""
-    from feint.data.fetching import fetch
-    from feint.data.public_sets import DATASETS
-
-    for place in (root / "fashion_mnist.npz", root / "fashion_mnist"):
-        if place.exists():
-            return place
-    return fetch(DATASETS["fashion_mnist"], root)
 
 
 if __name__ == "__main__":

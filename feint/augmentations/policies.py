@@ -60,6 +60,9 @@ POLICIES: dict[str, Policy] = {
 }
 """The 13 functions of Yoo, Zhao, Akoglu (TMLR 2023), arXiv:2208.07734, as in its public code, and Feint's own two."""
 
+MIXED = ("cutdiff", "cutpaste", "rotation")
+"""The kinds of pseudo-anomalies that Feint mixes where nothing is known of the anomalies."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from feint.augmentations.policies import MIXED
 from feint.core.streams import numpy_stream
 from feint.detectors import Discriminator
 from feint.detectors.committee import Unit, unit_of
@@ -27,7 +28,6 @@ Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled
 DEFAULTS = (("features", "patches"), ("mixture",), ("none",))
 DEFAULT_FAMILY = "cutdiff"
 OTHERS = 5
-MIXED = ("cutdiff", "cutpaste", "rotation")
 SPOT: Range = {"area": (0.004, 0.05), "aspect": (0.15, 1.0), "angle": (0.0, 180.0)}
 FAINT = {
     "faint-dark": Making(augmentation="cutdiff", ranges=SPOT | {"amplitude": (0.05, 0.2)}),

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from feint import __version__
-from feint.core.detector import as_unit, thinned
+from feint.core.detector import SCORED_AT_ONCE, as_unit, thinned
 from feint.core.distributed import rank
 from feint.core.errors import CollapseError, IntegrityError
 from feint.core.files import atomic, told, write_text
@@ -32,7 +32,6 @@ ENCODER, LEARNER, RECORD, LOG = "encoder.safetensors", "learner.safetensors", "p
 CHECKPOINTS = "checkpoints"
 LOOKS, SAVES = 20, 40
 LOOKED_AT = 256
-AT_ONCE = 64
 
 
 @final
@@ -176,7 +175,7 @@ class Chronicle:
 
     def _in_chunks(self, function: Callable[[Tensor], Tensor]) -> NDArray[np.float64]:
         device = self.pretraining.training.device
-        chunks = [function(as_unit(each).to(device)).cpu() for each in torch.split(self._shown, AT_ONCE)]
+        chunks = [function(as_unit(each).to(device)).cpu() for each in torch.split(self._shown, SCORED_AT_ONCE)]
         return torch.cat(chunks).double().numpy()
 
     def _log(self, step: Step, seen: dict[str, float]) -> None:

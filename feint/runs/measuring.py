@@ -13,22 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from feint.augmentations.policies import policy_named
+from feint.augmentations.policies import MIXED, policy_named
 from feint.augmentations.views import Views
 from feint.core.augmentation import Mixture, PseudoAnomalies
-from feint.core.detector import as_unit, thinned
+from feint.core.detector import SCORED_AT_ONCE, as_unit, thinned
 from feint.core.pretraining import Learner, TrainableEncoder
 from feint.core.streams import stream
 from feint.embeddings.pseudo import FEWEST, pseudo_probe
 from feint.metrics.representations import Assessed, assess
 
 PSEUDO: dict[str, PseudoAnomalies] = {
-    "pseudo_probe": Mixture(policies=tuple(policy_named(name) for name in ("cutdiff", "cutpaste", "rotation"))),
+    "pseudo_probe": Mixture(policies=tuple(policy_named(name) for name in MIXED)),
     "pseudo_probe_cutpaste": policy_named("cutpaste"),
 }
 MOST_NUMBERS = 2**24
 FEWEST_VIEWED, MOST_VIEWED, VIEWS_EACH = 128, 512, 10
-AT_ONCE = 64
 
 Floats = NDArray[np.float32]
 Metrics = dict[str, Assessed]
@@ -53,28 +52,21 @@ class Shown:
 
     def images(self) -> Iterator[Tensor]:
         """Yield the images, floats in [0, 1]."""
-        for each in torch.split(self.pixels, AT_ONCE):
+        for each in torch.split(self.pixels, SCORED_AT_ONCE):
             self.tick()
             yield as_unit(each)
 
-    def through(self, views: Views, name: str) -> Iterator[Tensor]:
-        """Yield a view of each of those images; `name` is that of the stream."""
-        for i, each in enumerate(torch.split(self.viewed, AT_ONCE)):
+    def through(self, views: Views | PseudoAnomalies, name: str) -> Iterator[Tensor]:
+        """Yield a view, or a pseudo-anomaly, of each of those images; `name` is that of the stream."""
+        for i, each in enumerate(torch.split(self.viewed, SCORED_AT_ONCE)):
             self.tick()
             yield views(as_unit(each), generator=stream(self.seed, "assess", name, i))
-
-    def changed(self, kind: str) -> Iterator[Tensor]:
-        """Yield a pseudo-anomaly of each of those images; the images themselves, where there is no policy `kind`."""
-        for i, each in enumerate(torch.split(self.viewed, AT_ONCE)):
-            self.tick()
-            unit = as_unit(each)
-            yield PSEUDO[kind](unit, generator=stream(self.seed, "assess", kind, i)) if kind in PSEUDO else unit
 
     @property
     def batches(self) -> int:
         """How many a learner is shown."""
-        each = VIEWS_EACH + 2 + 1 + len(PSEUDO)
-        return math.ceil(len(self.pixels) / AT_ONCE) + each * math.ceil(len(self.viewed) / AT_ONCE)
+        each = VIEWS_EACH + 2 + len(PSEUDO)
+        return math.ceil(len(self.pixels) / SCORED_AT_ONCE) + each * math.ceil(len(self.viewed) / SCORED_AT_ONCE)
 
 
 @final
@@ -103,8 +95,8 @@ def measure(learner: Learner, shown: Shown, *, projector: bool) -> dict[str, Mea
     z = _embedded(functions, shown.images())
     repeated = [_embedded(functions, shown.through(one, f"lidar-{k}")) for k in range(VIEWS_EACH)]
     pair = [_embedded(functions, shown.through(views, name)) for views, name in ((one, "first"), (other, "second"))]
-    clean = _embedded(functions, shown.changed("not at all"))
-    pseudo = {kind: _embedded(functions, shown.changed(kind)) for kind in PSEUDO}
+    clean = [thinned(torch.from_numpy(each), len(shown.viewed)).numpy() for each in z]
+    pseudo = {kind: _embedded(functions, shown.through(policy, kind)) for kind, policy in PSEUDO.items()}
     found = {}
     for i, end in enumerate(ends):
         rows = z[i][evenly(len(z[i]), MOST_NUMBERS // z[i].shape[1])]
@@ -118,13 +110,9 @@ def measure(learner: Learner, shown: Shown, *, projector: bool) -> dict[str, Mea
 
 
 def _told_apart(z: Floats, pseudo: Floats, *, seed: int) -> Assessed:
-    why = (
-        f"needs {FEWEST} images"
-        if len(z) < FEWEST
-        else ""
-        if np.ptp(z, axis=0).any()
-        else "all embeddings are the same"
-    )
+    why = "" if np.ptp(z, axis=0).any() else "all embeddings are the same"
+    if len(z) < FEWEST:
+        why = f"needs {FEWEST} images"
     return Assessed(
         value=math.nan if why else pseudo_probe(z, pseudo, seed=seed),
         direction="up",

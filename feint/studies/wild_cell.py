@@ -15,7 +15,7 @@ from torch import Tensor
 
 from feint.augmentations.views import views_named
 from feint.backends import Shared
-from feint.core.detector import as_unit
+from feint.core.detector import SCORED_AT_ONCE, as_unit
 from feint.core.pretraining import Learner
 from feint.core.streams import stream
 from feint.data.imbalance import Base, LabelledSplit, Level, NestedSets, nested, split_labelled
@@ -43,7 +43,6 @@ from feint.studies.wild_supervised import supervised_logits
 
 SUPERVISED = ("supervised", "supervised-weighted")
 UNTRAINED = "untrained"
-AT_ONCE = 64
 VIEWED, VIEWS_EACH = 100, 10
 MASKINGS = 8
 
@@ -137,7 +136,7 @@ def wild_experiment(cell: WildCell, images: WildImages) -> tuple[list[Result], d
     found |= judge_scorers(parts, seed=cell.seed)
     found |= _label_free(cell, encoder, learner, pixels, parts)
     found |= pseudo_criteria(
-        lambda each: _in_chunks(encoder.embed, torch.split(each, AT_ONCE)), pixels[seen], seed=cell.seed
+        lambda each: _in_chunks(encoder.embed, torch.split(each, SCORED_AT_ONCE)), pixels[seen], seed=cell.seed
     )
     if isinstance(learner, MAELearner):
         errors = _reconstruction_errors(learner, _units(pixels, split.test_balanced), seed=cell.seed)
@@ -170,8 +169,8 @@ def _in_chunks(function: Callable[[Tensor], Tensor], chunks: Iterable[Tensor]) -
 
 def _units(pixels: NDArray[np.uint8], rows: NDArray[np.intp]) -> Iterator[Tensor]:
     """Yield the images at `rows` in [0, 1], in chunks: no more of them are in memory at once."""
-    for start in range(0, len(rows), AT_ONCE):
-        yield as_unit(torch.from_numpy(pixels[rows[start : start + AT_ONCE]]))
+    for start in range(0, len(rows), SCORED_AT_ONCE):
+        yield as_unit(torch.from_numpy(pixels[rows[start : start + SCORED_AT_ONCE]]))
 
 
 @torch.no_grad()
@@ -191,7 +190,7 @@ def _label_free(
     found: Values = {}
     for at, function in ends.items():
         drawn_views, first, second = (
-            _in_chunks(function, torch.split(each, AT_ONCE)) for each in (repeated, one_view, other_view)
+            _in_chunks(function, torch.split(each, SCORED_AT_ONCE)) for each in (repeated, one_view, other_view)
         )
         found |= judge_label_free(
             _in_chunks(function, _units(pixels, parts.seen)),

@@ -9,13 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from feint.augmentations.policies import policy_named
+from feint.augmentations.policies import MIXED, policy_named
 from feint.core.augmentation import Mixture, PseudoAnomalies
 from feint.core.detector import as_unit
 from feint.core.streams import stream
 from feint.embeddings.pseudo import pseudo_neighbours, pseudo_probe
 
-MIXED = ("cutdiff", "cutpaste", "rotation")
 SHOWN = 400
 
 Embed = Callable[[Tensor], NDArray[np.float64]]

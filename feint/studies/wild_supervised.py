@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from feint.augmentations.views import views_named
-from feint.core.detector import as_unit
+from feint.core.detector import SCORED_AT_ONCE, as_unit
 from feint.core.streams import seed_of
 from feint.networks.architectures import build
 from feint.pretraining.batches import Batches
 from feint.pretraining.training import Training
-
-AT_ONCE = 64
 
 
 class Twin(Protocol):
@@ -64,6 +62,6 @@ def supervised_logits(
         training.optimisation.step(optimiser, step=step, steps=training.steps)
     with torch.no_grad():
         network.eval()
-        chunks = (test[start : start + AT_ONCE] for start in range(0, len(test), AT_ONCE))
+        chunks = (test[start : start + SCORED_AT_ONCE] for start in range(0, len(test), SCORED_AT_ONCE))
         logits: Tensor = torch.cat([network(as_unit(torch.from_numpy(pixels[rows])))[:, 0] for rows in chunks])
     return logits.double().numpy()

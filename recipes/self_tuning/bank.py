@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feint.augmentations import AUGMENTATIONS
+from feint.augmentations.policies import MIXED
 from feint.core.augmentation import Mixture, Policy
 from feint.core.detector import as_unit, score_images
 from feint.core.files import atomic
 from feint.core.streams import numpy_stream, seed_of, stream
 from feint.data.testbeds import NormalSet, TestbedSettings, normal_sets
 from feint.detectors import AE, Discriminator
-from feint.runs.candidates import AUTOENCODER, MIXED
+from feint.runs.candidates import AUTOENCODER
 from feint.runs.recipes import whole_range
 from feint.runs.settings import BUDGETS
 from feint.tuning.landscape import Landscape, LandscapeTuner
