@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from feint.backends.backend import Backend, Shared
 from feint.backends.memory import PeakMemory, memory_total_and_available_mib
-from feint.backends.outcomes import first_completed
+from feint.backends.outcomes import awaited, first_completed
 from feint.backends.processes import ProcessExecutor
 from feint.backends.ray import RayExecutor
 from feint.backends.serial import SerialExecutor
@@ -28,6 +28,7 @@ __all__ = [
     "SerialExecutor",
     "Shared",
     "available_cores",
+    "awaited",
     "core_limits",
     "divide",
     "first_completed",

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, final
 
 import numpy as np
 
-from feint.backends.outcomes import first_completed
+from feint.backends.outcomes import awaited
 from feint.core.errors import SettingError
 from feint.core.files import atomic
 
@@ -61,7 +61,7 @@ def _results(futures: list[Future[T]]) -> Iterator[T]:
     """Yield the results in order; what is left when nobody wants more is cancelled."""
     try:
         for each in futures:
-            yield first_completed([each]).pop().result()
+            yield awaited(each)
     finally:
         for each in futures:
             each.cancel()

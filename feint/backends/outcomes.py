@@ -58,3 +58,8 @@ def first_completed(futures: Collection[Future[T]]) -> set[Future[T]]:
     while not done:
         done = wait(futures, timeout=POLL, return_when=FIRST_COMPLETED).done
     return done
+
+
+def awaited(future: Future[T]) -> T:
+    """Return the result of a future, waiting for it as `first_completed` does."""
+    return first_completed([future]).pop().result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 
 from feint.augmentations.policies import MIXED
-from feint.core.streams import numpy_stream
 from feint.detectors import Discriminator
 from feint.detectors.committee import Unit, unit_of
 from feint.networks.conv import multiplications
@@ -21,6 +21,7 @@ from feint.runs.preparing import Prepared
 from feint.runs.pretrained import LITE0_SETTINGS, Start
 from feint.runs.recipes import Making, Range, Recipe, Setting, Voters, whole_range
 from feint.runs.settings import Budget, TuneSettings
+from feint.runs.splits import halves
 from feint.tuning.selection import MOST_JOINING
 
 Kind = Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled"]
@@ -55,6 +56,11 @@ class Candidate:
     held_out: tuple[np.ndarray, ...]
     unlabelled: tuple[np.ndarray, ...]
 
+    @property
+    def tiles(self) -> int:
+        """Into how many tiles a side it cuts an image."""
+        return self.recipes[0].tiles
+
     def unit(self, rotation: int) -> Unit:
         """Return the median and the quartile distance of its scores of held-out normal images."""
         return unit_of(torch.from_numpy(self.held_out[rotation]))
@@ -68,6 +74,20 @@ class Planned:
     kind: Kind
     recipe: Recipe
     px: int
+
+    @property
+    def tiles(self) -> int:
+        """Into how many tiles a side it cuts an image."""
+        return self.recipe.tiles
+
+
+def default_rows(weighed: Sequence[Candidate | Planned]) -> list[int]:
+    """Return which are the fixed defaults: features of a pretrained encoder where there are any, else the mixtures."""
+    for names in DEFAULTS:
+        if rows := [i for i, each in enumerate(weighed) if each.name.startswith(names)]:
+            first = weighed[rows[0]].px
+            return [i for i in rows if weighed[i].px == first or weighed[i].tiles > 1]
+    return [0]
 
 
 def planned(settings: TuneSettings, budget: Budget, *, start: Start | None = None) -> list[Planned]:
@@ -211,17 +231,13 @@ def final_jobs(data: Prepared, settings: TuneSettings, voters: list[list[Candida
 def audit_jobs(data: Prepared, settings: TuneSettings, voters: list[Candidate], *, steps: int) -> list[FinalJob]:
     """Return trainings of the first voter that leave each half of the training and selection images out once."""
     roles = data.rotations[0]
-    rows = np.sort(np.concatenate([roles.training, roles.selection]))
-    groups = np.asarray(data.groups)[rows]
-    order = numpy_stream(settings.seed, "audit").permutation(np.unique(groups))
-    first = np.isin(groups, order[: len(order) // 2])
-    halves = [rows[first], rows[~first]]
+    parts = halves(roles, data.groups, seed=settings.seed)
     found = []
     for k in range(2):
-        normals = np.sort(np.concatenate([halves[1 - k], roles.calibration]))
+        normals = np.sort(np.concatenate([parts[1 - k], roles.calibration]))
         of = replace(data.material(voters[0].px, 0), training=normals, held_out=roles.calibration)
         job = _final_job(data, settings, voters[:1], of, name=f"audit-{k}", normals=normals, rotation=0, steps=steps)
-        found.append(replace(job, judged=halves[k]))
+        found.append(replace(job, judged=parts[k]))
     return found
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, wait
 import numpy as np
 import torch
 
+from feint.backends import awaited
 from feint.core.streams import stream
 from feint.runs.jobs import FinalJob, Job, Pixels, execute, judge_rows, map_rows
 from feint.runs.progress import Monitor
@@ -48,11 +49,11 @@ class Crew:
 
     def scores(self, job: FinalJob, rows: np.ndarray) -> np.ndarray:
         """Return scores (1 + folds, n) of chosen normal images by finished voters: see `judge_rows`."""
-        return self.backend.submit(judge_rows, job, self.space.jobs, rows=rows).result()
+        return awaited(self.backend.submit(judge_rows, job, self.space.jobs, rows=rows))
 
     def maps(self, job: FinalJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
         """Return the anomaly maps of a finished committee for the rows of each request."""
-        return self.backend.submit(map_rows, job, self.space.jobs, requests=requests).result()
+        return awaited(self.backend.submit(map_rows, job, self.space.jobs, requests=requests))
 
     def _begun(self, job: Job) -> float:
         """Return how much of a running job's cost is spent, from the lines it has logged."""

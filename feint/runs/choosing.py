@@ -12,7 +12,7 @@ from feint.detectors.committee import Unit
 from feint.metrics.guards import guard_scores
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
 from feint.records.run import CandidateRecord, ChoiceRecord, Estimate, LandscapeRecord, ShareRecord, WarningRecord
-from feint.runs.candidates import DEFAULTS, Candidate
+from feint.runs.candidates import Candidate, default_rows
 from feint.runs.recipes import Range
 from feint.stats.bulk_shift import bulk_shift
 from feint.stats.mixture import mixture_proportion
@@ -99,15 +99,6 @@ def choose(candidates: list[Candidate], *, seed: int, single: bool = False) -> C
         comparison=_with_ensemble(sound, selections[0].voters, seed=seed),
         per_rotation=[[sound[c] for c in each.voters] for each in selections],
     )
-
-
-def default_rows(candidates: list[Candidate]) -> list[int]:
-    """Return the fixed defaults: features of a pretrained encoder where there are any, else the mixtures."""
-    for names in DEFAULTS:
-        if rows := [c for c, each in enumerate(candidates) if each.name.startswith(names)]:
-            first = candidates[rows[0]].px
-            return [c for c in rows if candidates[c].px == first or candidates[c].recipes[0].tiles > 1]
-    return [0]
 
 
 def stacked(candidates: list[Candidate], rotation: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,11 @@ from feint.backends import available_cores
 from feint.calibration.conformal import minimum_images, smallest_rate
 from feint.core.detector import Scorer, score_images
 from feint.core.errors import SettingError
-from feint.core.streams import numpy_stream, seed_of
+from feint.core.streams import seed_of
 from feint.data import ImageSet, decode, plan_preprocessing, survey
 from feint.detectors.committee import Committee, unit_of
 from feint.records.run import PreprocessingRecord
-from feint.runs.candidates import DEFAULTS, Planned, planned
+from feint.runs.candidates import default_rows, planned
 from feint.runs.estimator_inputs import refuse_unreadable
 from feint.runs.jobs import MAPPED, map_unit_of
 from feint.runs.judging import Judged, map_scale_of, ranked
@@ -22,7 +22,7 @@ from feint.runs.model import Member, Model, pixel_scores
 from feint.runs.preparing import groups_of, refuse_too_few, typical_side
 from feint.runs.recipes import Recipe, Voters
 from feint.runs.settings import BUDGETS, DEFAULT_RATE, TuneSettings
-from feint.runs.splits import Rotation, divide
+from feint.runs.splits import Rotation, divide, halves
 
 
 def fit_default(images: ImageSet, settings: TuneSettings) -> tuple[Model, Judged]:
@@ -43,7 +43,8 @@ def fit_default(images: ImageSet, settings: TuneSettings) -> tuple[Model, Judged
     workers = available_cores()
     found = survey(images, workers=workers)
     budget = BUDGETS[settings.budget].at(settings.image_size, largest=typical_side(found))
-    plans = default_plans(planned(settings, budget))
+    plans = planned(settings, budget)
+    plans = [plans[i] for i in default_rows(plans)]
     plans = plans[:1] if settings.single else plans
     px = max(plan.px for plan in plans)
     preprocessing = plan_preprocessing(found, image_size=px)
@@ -55,15 +56,7 @@ def fit_default(images: ImageSet, settings: TuneSettings) -> tuple[Model, Judged
     rotations = divide(groups, needed=needed, seed=settings.seed)
     steps = budget.shared_by(len(rotations)).final_steps
     recipes = [plan.recipe.trained_for(steps).seen_from(px // plan.px) for plan in plans]
-    return _Fit(decoded.pixels[0], preprocessing, recipes, settings).fitted(rotations, np.asarray(groups), steps)
-
-
-def default_plans(plans: list[Planned]) -> list[Planned]:
-    """Return the fixed defaults among the plans: features of a pretrained encoder where there are any, or mixtures."""
-    for names in DEFAULTS:
-        if rows := [each for each in plans if each.name.startswith(names)]:
-            return [each for each in rows if each.px == rows[0].px or each.recipe.tiles > 1]
-    return plans[:1]
+    return _Fit(decoded.pixels[0], preprocessing, recipes, settings).fitted(rotations, groups, steps)
 
 
 class _Fit:
@@ -74,7 +67,7 @@ class _Fit:
     ) -> None:
         self.pixels, self.preprocessing, self.recipes, self.settings = pixels, preprocessing, recipes, settings
 
-    def fitted(self, rotations: list[Rotation], groups: np.ndarray, steps: int) -> tuple[Model, Judged]:
+    def fitted(self, rotations: list[Rotation], groups: list[int], steps: int) -> tuple[Model, Judged]:
         """Return the model of all rotations, and what it says of all normal images."""
         members = tuple(self._member(r, roles) for r, roles in enumerate(rotations))
         maps = [
@@ -100,13 +93,10 @@ class _Fit:
         calibration = pixel_scores(committee, self.pixels[roles.calibration]).astype(np.float64)
         return Member(committee, calibration, Voters(recipes=self.recipes), self.preprocessing)
 
-    def _audited(self, roles: Rotation, groups: np.ndarray, steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _audited(self, roles: Rotation, groups: list[int], steps: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return each half of the images that do not calibrate, scored by the first voter fitted on all others."""
-        rows = np.sort(np.concatenate([roles.training, roles.selection]))
-        order = numpy_stream(self.settings.seed, "audit").permutation(np.unique(groups[rows]))
-        first = np.isin(groups[rows], order[: len(order) // 2])
         found = []
-        for k, half in enumerate((rows[first], rows[~first])):
+        for k, half in enumerate(halves(roles, groups, seed=self.settings.seed)):
             others = self._rows(np.setdiff1d(np.arange(len(self.pixels)), half))
             scorer = self._scorer(self.recipes[0].trained_for(steps), others, "audit", k)
             found.append((half, pixel_scores(scorer, self.pixels[half]).astype(np.float64)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,18 @@ def divide(groups: list[int], *, needed: int, seed: int) -> list[Rotation]:
     calibration = max(CALIBRATION, needed / n)
     parts = _deal(by_group, [calibration, SELECTION, 1 - SELECTION - calibration], n)
     return [Rotation(training=parts[2], selection=parts[1], calibration=parts[0])]
+
+
+def halves(roles: Rotation, groups: Sequence[int], *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images that do not calibrate in two halves, so that each can be judged by what did not learn it.
+
+    Images of one group (exact duplicates) never part.
+    """
+    rows = np.sort(np.concatenate([roles.training, roles.selection]))
+    keys = np.asarray(groups)[rows]
+    order = numpy_stream(seed, "audit").permutation(np.unique(keys))
+    first = np.isin(keys, order[: len(order) // 2])
+    return rows[first], rows[~first]
 
 
 def _deal(by_group: dict[int, np.ndarray], shares: list[float], n: int) -> list[np.ndarray]:
