@@ -10,7 +10,8 @@ import numpy as np
 
 from feint.app.limits import Limits
 from feint.app.messages import Calibration, ModelCard
-from feint.runs.model import WEIGHTS, Model, sha256_of
+from feint.core.files import sha256_of
+from feint.runs.model import WEIGHTS, Model
 from feint.runs.run import Run
 
 

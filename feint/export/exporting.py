@@ -14,11 +14,11 @@ import torch
 from feint import __version__
 from feint.backends import available_cores
 from feint.core.errors import OutputError, SettingError
-from feint.core.files import atomic_folder
+from feint.core.files import atomic_folder, sha256_of
 from feint.data.sources import Source
 from feint.export.benchmark import Pixels, Timing, timings
 from feint.export.evidence import evidence
-from feint.export.manifest import FILES, KINDS, ExportManifest, Kind, sha256_of
+from feint.export.manifest import FILES, KINDS, ExportManifest, Kind
 from feint.export.parity import compare
 from feint.export.runtimes import Runtime, open_runtime
 from feint.export.writers import check_installed, write_graph

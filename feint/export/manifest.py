@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from feint.core.errors import InputError, IntegrityError
-from feint.core.files import write_text
+from feint.core.files import sha256_of, write_text
 from feint.records.run import PreprocessingRecord
 
 Kind = Literal["onnx", "openvino", "torch-export"]
@@ -98,12 +98,6 @@ def read_export(folder: Path) -> ExportManifest:
                 f"{expected[:12]}... It was swapped, cut short or changed. Copy the whole folder, or export again."
             )
     return manifest
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> ExportManifest:

@@ -103,7 +103,11 @@ def fitting_size(name: str, size: tuple[int, int]) -> tuple[int, int]:
         >>> fitting_size("vit_tiny", (72, 60)), fitting_size("vit_tiny", (28, 30)), fitting_size("resnet8", (29, 31))
         ((72, 64), (28, 32), (29, 31))
     """
-    side = patch_of(name, size)
+    return whole_multiples(size, patch_of(name, size))
+
+
+def whole_multiples(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Return the height and width nearest to `size` that are multiples of `side`, at least one of it."""
     height, width = (max(1, math.floor(each / side + 0.5)) * side for each in size)
     return height, width
 

@@ -19,7 +19,7 @@ from feint.calibration.conformal import cross_conformal_p_values, p_values
 from feint.calibration.decision import decide
 from feint.core.detector import Scorer, as_unit, device_of, score_images
 from feint.core.errors import IntegrityError
-from feint.core.files import atomic, write_text
+from feint.core.files import atomic, sha256_of, write_text
 from feint.data.grey_maps import grey_maps
 from feint.detectors.committee import Committee
 from feint.records.run import PreprocessingRecord
@@ -205,9 +205,3 @@ def _read_manifest(path: Path) -> Manifest:
     if manifest.digest() != manifest.own_sha256:
         raise IntegrityError(f"{path} was changed after this run wrote it. Copy it again, or tune again.")
     return manifest
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,12 +10,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from feint.core.errors import InputError, SettingError
+from feint.core.files import sha256_of
 from feint.detectors.encoders import TIMM
 from feint.networks.architectures import load_encoder
 from feint.networks.pretrained import RGB, Lite0, Network
 from feint.networks.timm_models import TimmNetwork
 from feint.runs.chronicle import ENCODER
-from feint.runs.model import sha256_of
 from feint.runs.recipes import Setting
 
 LITE0_SIDE = 160

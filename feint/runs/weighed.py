@@ -16,14 +16,13 @@ from safetensors.torch import load_file, save
 
 from feint.core.detector import Scorer
 from feint.core.errors import IntegrityError
-from feint.core.files import atomic, write_text
+from feint.core.files import atomic, sha256_of, write_text
 from feint.data import open_images
 from feint.detectors.committee import Unit
 from feint.records.run import PreprocessingRecord
 from feint.runs.choosing import ENSEMBLE, Choice, scores_of, vote
 from feint.runs.jobs import load_searched, scorer_state
 from feint.runs.landscapes import Landscapes
-from feint.runs.model import sha256_of
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import FOLDS, Recipe, blank
 from feint.runs.score import scores_of_images

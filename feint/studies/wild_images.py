@@ -16,7 +16,7 @@ from feint.core.streams import numpy_stream
 from feint.data import decode, plan_preprocessing, survey
 from feint.data.duplicates import near_duplicates
 from feint.data.labelled import LabelledImages, labelled_images
-from feint.networks.architectures import patch_of
+from feint.networks.architectures import patch_of, whole_multiples
 from feint.studies.wild_plan import WildData
 
 COMPARED = 50_000
@@ -132,6 +132,4 @@ def fitting(size: tuple[int, int], encoders: Sequence[str]) -> tuple[int, int]:
 
     ViT-Tiny's are among them even where it is not run, so that an arm more does not change the images of the others.
     """
-    side = math.lcm(*(patch_of(each, size) for each in (ALWAYS_FITS, *encoders)))
-    height, width = (max(1, math.floor(each / side + 0.5)) * side for each in size)
-    return height, width
+    return whole_multiples(size, math.lcm(*(patch_of(each, size) for each in (ALWAYS_FITS, *encoders))))

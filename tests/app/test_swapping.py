@@ -40,7 +40,8 @@ def other_run(folder: Path, finished) -> Path:
     """Return another run beside the finished one: the same weights as another file."""
     from safetensors.torch import load_file, save_file
 
-    from feint.runs.model import MANIFEST, WEIGHTS, Manifest, sha256_of
+    from feint.core.files import sha256_of
+    from feint.runs.model import MANIFEST, WEIGHTS, Manifest
 
     shutil.copytree(finished.path, folder)
     tensors = load_file(folder / WEIGHTS)

@@ -11,11 +11,12 @@ from small_runs import unlabelled_folder
 
 import feint
 from feint.core.errors import InputError, IntegrityError, OutputError, SettingError
+from feint.core.files import sha256_of
 from feint.export import parity
 from feint.export.benchmark import timings
 from feint.export.evidence import GENERATED, evidence, generated
 from feint.export.exporting import export_run
-from feint.export.manifest import MANIFEST, read_export, sha256_of
+from feint.export.manifest import MANIFEST, read_export
 from feint.export.runtimes import open_runtime
 from feint.export.scoring import score_exported
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from feint.core.errors import IntegrityError
-from feint.runs.model import Manifest, Model, sha256_of
+from feint.core.files import sha256_of
+from feint.runs.model import Manifest, Model
 from feint.runs.run import Run
 
 

@@ -8,10 +8,11 @@ import small_runs
 
 import feint
 from feint.core.errors import InputError, SettingError
+from feint.core.files import sha256_of
 from feint.networks.architectures import build, save_encoder
 from feint.runs import candidates, choosing
 from feint.runs.candidates import planned
-from feint.runs.model import Manifest, sha256_of
+from feint.runs.model import Manifest
 from feint.runs.pretrain import run_pretrain
 from feint.runs.pretrain_settings import PretrainSettings
 from feint.runs.pretrained import start_from
