@@ -10,7 +10,7 @@ import feint
 from feint.core.errors import InputError, SettingError
 from feint.core.files import sha256_of
 from feint.networks.architectures import build, save_encoder
-from feint.runs import candidates, choosing
+from feint.runs import candidates
 from feint.runs.candidates import planned
 from feint.runs.model import Manifest
 from feint.runs.pretrain import run_pretrain
@@ -40,7 +40,7 @@ def affordable(monkeypatch) -> Iterator[None]:
 def test_a_run_whose_voters_were_pretrained_outlives_the_pretraining(
     small, affordable, monkeypatch, pretraining, folders, tmp_path
 ):
-    monkeypatch.setattr(choosing, "DEFAULTS", (("pretrained-features", "pretrained-tuned"),))
+    monkeypatch.setattr(candidates, "DEFAULTS", (("pretrained-features", "pretrained-tuned"),))
     here = shutil.copytree(pretraining, tmp_path / "pretraining")
     settings = {"budget": "quick", "augmentations": ["cutdiff"], "encoder": here}
     run = feint.tune(*folders, out=tmp_path / "run", **settings)
@@ -69,7 +69,7 @@ def test_candidates_are_added_and_the_defaults_stay(affordable, pretraining):
     assert found[: len(without)] == without
     assert [each.name for each in found[len(without) :]] == PRETRAINED
     assert [each.recipe.fine_tuned for each in found[len(without) :]] == [False, False, True]
-    defaults = [each.name for each in found if each.name.startswith(choosing.DEFAULTS[0] + choosing.DEFAULTS[1])]
+    defaults = [each.name for each in found if each.name.startswith(candidates.DEFAULTS[0] + candidates.DEFAULTS[1])]
     assert not any(name.startswith("pretrained") for name in defaults)
     assert found[-1].recipe.settings["steps"] == budget.steps
     assert found[-1].recipe.trained_for(700).settings["steps"] == budget.steps
