@@ -49,3 +49,9 @@ class WorkerError(FeintError, RuntimeError):
     """A training failed in its worker process; the message carries the cause (exit code 7)."""
 
     exit_code = 7
+
+
+class StoppedError(FeintError):
+    """Somebody pressed Ctrl-C; the text says what is kept (exit code 130)."""
+
+    exit_code = 130

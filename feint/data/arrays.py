@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +57,13 @@ def load_arrays(path: Path) -> Pixels | dict[str, Pixels]:
             return np.lib.format.open_memmap(path, mode="r")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # numpy raises anything on a damaged file
         if "pickle" in str(error).lower() or "object" in str(error).lower():
             raise InputError(
                 f"{path} holds pickled Python objects, which Feint never loads: save it again as a plain numeric array."
             ) from error
-        raise InputError(f"{path} cannot be read as a numpy file: {error}.") from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} cannot be read as a numpy file: {reason}.") from error
 
 
 def _channels_last(array: Pixels) -> Pixels:

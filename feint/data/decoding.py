@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +48,7 @@ class Decoded:
 @dataclass(frozen=True, eq=False)
 class _One:
     inputs: tuple[Inputs, ...]
-    hash: str
-    thumbnail: NDArray[np.float32]
+    likeness: tuple[str, NDArray[np.float32]] | None
 
 
 def decode(
@@ -70,7 +71,8 @@ def decode(
     Raises: InputError when no image can be decoded.
     Cost: besides the result, 4 images per thread at network size and one per thread at native size.
     """
-    decoded = _decode(images, preprocessings, workers=workers, progress=progress, out=out)
+    outcomes = _each(images, preprocessings, workers=workers, compared=True)
+    decoded = _gathered(images, outcomes, preprocessings, progress=progress, out=out)
     refuse_empty(images, decoded.names, decoded.skipped)
     return decoded
 
@@ -78,45 +80,55 @@ def decode(
 def stream(images: ImageSet, preprocessing: PreprocessingRecord, *, batch: int, workers: int) -> Iterator[Decoded]:
     """Yield the images in batches of at most `batch`, in bounded memory; `kept` holds indices in the whole set.
 
-    Unreadable images only stand in `skipped`, so that a batch may be smaller, even empty.
+    Unreadable images only stand in `skipped`, so that a batch may be smaller, even empty. Nothing is compared with
+    other images: `hashes` and `thumbnails` are empty.
 
     Raises: InputError after the last batch when no image at all could be decoded.
     """
     total = 0
     skipped: list[Skipped] = []
-    for start in range(0, len(images), batch):
-        part = images.select(range(start, min(start + batch, len(images))))
-        decoded = _decode(part, [preprocessing], workers=workers, start=start)
-        total += len(decoded.names)
-        skipped += decoded.skipped
-        yield decoded
+    with closing(_each(images, [preprocessing], workers=workers, compared=False)) as outcomes:
+        for start in range(0, len(images), batch):
+            part = images.select(range(start, min(start + batch, len(images))))
+            decoded = _gathered(part, islice(outcomes, len(part)), [preprocessing], start=start, compared=False)
+            total += len(decoded.names)
+            skipped += decoded.skipped
+            yield decoded
     refuse_empty(images, range(total), skipped)
 
 
-def _decode(
+def _each(
+    images: ImageSet, preprocessings: Sequence[PreprocessingRecord], *, workers: int, compared: bool
+) -> Generator[_One | UnreadableImageError]:
+    """Yield what is kept of each image, or why it is skipped."""
+    return in_order(lambda i: _one(images, i, preprocessings, compared=compared), range(len(images)), workers=workers)
+
+
+def _gathered(
     images: ImageSet,
+    outcomes: Iterable[_One | UnreadableImageError],
     preprocessings: Sequence[PreprocessingRecord],
     *,
-    workers: int,
     start: int = 0,
+    compared: bool = True,
     progress: Callable[[int], None] | None = None,
     out: Callable[[tuple[int, ...]], Inputs] | None = None,
 ) -> Decoded:
     make = out or (lambda shape: np.empty(shape, np.uint8))
     pixels = [make((len(images), each.channels, each.height, each.width)) for each in preprocessings]
-    thumbnails = np.empty((len(images), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.float32)
+    thumbnails = np.empty((len(images) if compared else 0, THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.float32)
     kept: list[int] = []
     hashes: list[str] = []
     skipped: list[Skipped] = []
-    outcomes = in_order(lambda i: _one(images, i, preprocessings), range(len(images)), workers=workers)
     for i, outcome in enumerate(outcomes):
         if isinstance(outcome, UnreadableImageError):
             skipped.append(Skipped(path=images.names[i], reason=outcome.reason))
         else:
             for array, inputs in zip(pixels, outcome.inputs, strict=True):
                 array[len(kept)] = inputs
-            thumbnails[len(kept)] = outcome.thumbnail
-            hashes.append(outcome.hash)
+            if outcome.likeness is not None:
+                hashes.append(outcome.likeness[0])
+                thumbnails[len(kept)] = outcome.likeness[1]
             kept.append(i)
         if progress:
             progress(i + 1)
@@ -130,11 +142,13 @@ def _decode(
     )
 
 
-def _one(images: ImageSet, i: int, preprocessings: Sequence[PreprocessingRecord]) -> _One | UnreadableImageError:
+def _one(
+    images: ImageSet, i: int, preprocessings: Sequence[PreprocessingRecord], *, compared: bool
+) -> _One | UnreadableImageError:
     """Return what is kept of one image, or why it is skipped."""
     try:
         image = images.read(i)
         inputs = tuple(preprocess(image, each) for each in preprocessings)
     except UnreadableImageError as error:
-        return error
-    return _One(inputs, pixel_hash(image), thumbnail(image))
+        return error.bare()
+    return _One(inputs, (pixel_hash(image), thumbnail(image)) if compared else None)

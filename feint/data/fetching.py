@@ -23,6 +23,7 @@ PAUSE = 1.0
 MOST_FAILURES = 4
 PARTIAL = 206
 UNSATISFIABLE = 416
+PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)  # neither links and devices nor files with holes
 
 Progress = Callable[[int, int], None]
 
@@ -232,7 +233,13 @@ def _inner_path(archive: Path, member: tarfile.TarInfo) -> Path:
     """Return where a member goes, relative to the folder; only plain files that stay inside it are let through."""
     path = PurePosixPath(member.name)
     inner = path.parts[1:] if len(path.parts) > 1 else path.parts
-    if not member.isreg() or path.is_absolute() or ".." in path.parts or "\\" in member.name or ":" in member.name:
+    if (
+        member.type not in PLAIN
+        or path.is_absolute()
+        or ".." in path.parts
+        or "\\" in member.name
+        or ":" in member.name
+    ):
         raise IntegrityError(
             f"{archive.name} holds {member.name!r}, which is a link, a device or outside its folder: it is not used."
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +16,12 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 IGNORED_FOLDERS = frozenset({"__macosx", "ground_truth"})
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """Image files below a folder, relative and in order of their names, and what else was met."""
+@dataclass
+class Met:
+    """What a walk through a folder has met so far beside images: files by suffix, and links that it did not follow."""
 
-    files: list[Path]
-    others: Counter[str]
-    links: int
+    others: Counter[str] = field(default_factory=Counter)
+    links: int = 0
 
 
 def images_of_folder(root: Path, *, role: Literal["normal", "unlabelled"]) -> ImageSet:
@@ -30,23 +30,65 @@ def images_of_folder(root: Path, *, role: Literal["normal", "unlabelled"]) -> Im
     Raises: InputError for a folder without images, one that holds several MVTec categories, and a normal
     folder in which 'good' stands beside other folders.
     """
-    is_category = (root / "train" / "good").is_dir()
-    if not is_category:
-        _refuse_several_categories(root)
-    part = {"normal": Path("train/good"), "unlabelled": Path("test")}[role] if is_category else Path()
-    if not (root / part).is_dir():
-        raise InputError(f"{root} has train/good but no {part}: give the folder of {role} images itself.")
-    listing = _list_images(root, part)
-    if not listing.files:
-        raise InputError(_nothing_found(root / part, listing))
+    part = part_of(root, role)
+    met = Met()
+    files = sorted(walk_images(root, part, met), key=Path.as_posix)
+    if not files:
+        raise InputError(nothing_found(root / part, met))
+    is_category = part != Path()
     if role == "normal" and not is_category:
-        _refuse_mixed(root, listing.files)
+        _refuse_mixed(root, files)
     return ImageSet(
-        names=tuple(printable(file.as_posix()) for file in listing.files),
+        names=tuple(printable(file.as_posix()) for file in files),
         source=str(root),
         layout="mvtec" if is_category else "folder",
-        items=tuple(root / file for file in listing.files),
+        items=tuple(root / file for file in files),
     )
+
+
+def part_of(root: Path, role: Literal["normal", "unlabelled"]) -> Path:
+    """Return where below `root` the images of `role` lie: the part of an MVTec category, or everything.
+
+    Raises: InputError for a category without that part, and for a folder that holds several categories.
+    """
+    if not (root / "train" / "good").is_dir():
+        _refuse_several_categories(root)
+        return Path()
+    part = {"normal": Path("train/good"), "unlabelled": Path("test")}[role]
+    if not (root / part).is_dir():
+        raise InputError(f"{root} has train/good but no {part}: give the folder of {role} images itself.")
+    return part
+
+
+def walk_images(root: Path, part: Path, met: Met) -> Iterator[Path]:
+    """Yield the images below `root / part` relative to `root`, folder by folder; one folder's names are in memory."""
+    inside = root.resolve()
+    for folder, folders, names in os.walk(root / part):
+        folders[:] = sorted(each for each in folders if not each.startswith(".") and not ignored(each))
+        met.links += sum((Path(folder) / each).is_symlink() for each in folders)
+        for name in sorted(names):
+            path = Path(folder) / name
+            if name.startswith(".") or not path.is_file():
+                continue
+            if path.suffix.lower() not in SUFFIXES:
+                met.others[path.suffix.lower() or "(no suffix)"] += 1
+            elif path.is_symlink() and not path.resolve().is_relative_to(inside):
+                met.links += 1
+            else:
+                yield path.relative_to(root)
+
+
+def ignored(folder: str) -> bool:
+    """Tell whether a folder of this name holds no images to be judged."""
+    return folder.lower() in IGNORED_FOLDERS
+
+
+def leads_out(root: Path, name: str) -> bool:
+    """Tell whether `name`, relative to `root`, is no place inside it: links are followed, and lead to an end."""
+    try:
+        return not (root / name).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):  # too long a name, links in a circle, a NUL or half of a pair
+        return True
 
 
 def printable(name: str) -> str:
@@ -54,32 +96,10 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _list_images(root: Path, part: Path) -> _Listing:
-    files: list[Path] = []
-    others: Counter[str] = Counter()
-    links = 0
-    inside = root.resolve()
-    for folder, folders, names in os.walk(root / part):
-        folders[:] = [each for each in folders if not each.startswith(".") and each.lower() not in IGNORED_FOLDERS]
-        links += sum((Path(folder) / each).is_symlink() for each in folders)
-        for name in names:
-            path = Path(folder) / name
-            if name.startswith(".") or not path.is_file():
-                continue
-            if path.suffix.lower() not in SUFFIXES:
-                others[path.suffix.lower() or "(no suffix)"] += 1
-            elif path.is_symlink() and not path.resolve().is_relative_to(inside):
-                links += 1
-            else:
-                files.append(path.relative_to(root))
-    return _Listing(sorted(files, key=Path.as_posix), others, links)
-
-
-def _nothing_found(folder: Path, listing: _Listing) -> str:
-    found = [f"{count} {suffix}" for suffix, count in listing.others.most_common(4)]
-    found += [f"{listing.links} links that are not followed, because they are folders or leave it"] * bool(
-        listing.links
-    )
+def nothing_found(folder: Path | str, met: Met) -> str:
+    """Return the sentence that there are no images in `folder`, and what there is."""
+    found = [f"{count} {suffix}" for suffix, count in met.others.most_common(4)]
+    found += [f"{met.links} links that are not followed, because they are folders or leave it"] * bool(met.links)
     return (
         f"no images in {folder}: looked at any depth for {', '.join(sorted(SUFFIXES))}; "
         f"found {', '.join(found) or 'no files at all'}. Give another folder, or convert the images to png."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ from PIL import Image
 
 from feint.data.decoding import Decoded
 from feint.data.images import ImageSet
+
+LONGEST_NAME = 255  # bytes, on most file systems
+SUFFIX = ".png"
 
 
 def grey_maps(maps: NDArray[np.floating], scale: tuple[float, float]) -> NDArray[np.uint8]:
@@ -25,9 +30,19 @@ def grey_maps(maps: NDArray[np.floating], scale: tuple[float, float]) -> NDArray
 
 
 def write_grey_maps(folder: Path, maps: NDArray[np.uint8], batch: Decoded, images: ImageSet) -> None:
-    """Write one grey PNG per image of a batch, at the image's own size, under the image's own path."""
+    """Write one grey PNG per image of a batch, at the image's own size, under the image's own path.
+
+    A name that is too long for '.png' more becomes its first 50 characters and 12 digits of its sha256.
+    """
     for name, each, i in zip(batch.names, maps, batch.kept, strict=True):
         header = images.header(int(i))
-        path = folder / f"{name}.png"
+        path = _beside(folder / name)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(each).resize((header.width, header.height), Image.Resampling.BILINEAR).save(path)
+
+
+def _beside(path: Path) -> Path:
+    name = path.name
+    if len(os.fsencode(name)) > LONGEST_NAME - len(SUFFIX):
+        name = f"{name[:50]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return path.with_name(name + SUFFIX)

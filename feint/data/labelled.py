@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from feint.core.errors import InputError, SettingError
 from feint.data.class_sets import open_class_set, read_class_set
-from feint.data.folders import images_of_folder
+from feint.data.folders import images_of_folder, leads_out
 from feint.data.images import ImageSet
 from feint.data.labels import read_labels
 from feint.data.manifests import PATH_COLUMNS, TABLE_SUFFIXES, column, read_table
@@ -71,9 +71,8 @@ def labelled_images(source: str | Path, *, root: str | Path | None = None, norma
 def _of_table(path: Path, root: Path) -> LabelledImages:
     by_path = read_labels(path).by_path
     rows = read_table(path)
-    inside = root.resolve()
     for name in by_path:
-        if not name or not (root / name).resolve().is_relative_to(inside):
+        if not name or leads_out(root, name):
             raise InputError(f"{path} names {name!r}: paths must be relative to {root} and stay in it.")
     groups = None
     if GROUP in rows[0]:

@@ -1,26 +1,32 @@
-"""Manifests: a table, CSV or Parquet, that names images and says which split each belongs to."""
+"""Manifests: a table, CSV, JSON or Parquet, that names images and says which split each belongs to."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
+import io
+import itertools
+import json
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Literal
+from typing import Any, BinaryIO, Literal
 
 from feint.core.errors import InputError
+from feint.data.folders import leads_out
 from feint.data.images import ImageSet
 
-TABLE_SUFFIXES = (".csv", ".parquet")
+TABLE_SUFFIXES = (".csv", ".parquet", ".json", ".jsonl")
 PATH_COLUMNS = ("image_path", "path")
 LABEL_COLUMNS = ("label_index", "label")
 SPLITS = {"normal": ("train",), "unlabelled": ("test", "unlabelled", "unlabeled")}
+ROWS_AT_A_TIME = 4096
 
 Row = dict[str, str]
+Role = Literal["normal", "unlabelled"]
 
 
-def images_of_manifest(path: Path, *, role: Literal["normal", "unlabelled"]) -> ImageSet:
+def images_of_manifest(path: Path, *, role: Role) -> ImageSet:
     """Return the images of a manifest (`image_path, label_index, split, mask_path`) that play `role`.
 
     normal: split train, unless label_index is 1. unlabelled: split test or unlabelled, whatever the label.
@@ -28,37 +34,69 @@ def images_of_manifest(path: Path, *, role: Literal["normal", "unlabelled"]) -> 
 
     Raises: InputError for a missing column, a path that leaves the folder, and a manifest without such rows.
     """
-    rows = read_table(path)
-    key = column(rows, PATH_COLUMNS, path)
-    label = next((each for each in LABEL_COLUMNS if each in rows[0]), None)
-    chosen = [
-        row
-        for row in rows
-        if ("split" not in row or row["split"].lower() in SPLITS[role])
-        and not (role == "normal" and label and row[label] in {"1", "1.0"})
-    ]
-    if not chosen:
-        splits = sorted({row.get("split", "") or "(empty)" for row in rows})
-        raise InputError(
-            f"{path} has no {role} images: its splits are {', '.join(splits)}; "
-            f"{role} images have split {' or '.join(SPLITS[role])}" + (" and label 0." if role == "normal" else ".")
-        )
-    names = tuple(_name_inside(row[key], path) for row in chosen)
+    with opened_table(path) as file:
+        names = tuple(inside(name, path) for name in names_in(file, str(path), role=role))
     return ImageSet(names=names, source=str(path), layout="manifest", items=tuple(path.parent / name for name in names))
 
 
+def opened_table(path: Path) -> BinaryIO:
+    """Open a table on this machine; raises InputError where that cannot be."""
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def names_in(file: BinaryIO, manifest: str, *, role: Role) -> Iterator[str]:
+    """Yield the paths that a manifest names for `role`, row by row, as posix paths relative to its folder.
+
+    Raises: InputError as `images_of_manifest` does; links that leave the folder are not looked for.
+    """
+    rows = iter_rows(file, manifest)
+    first = next(rows, None)
+    if first is None:
+        raise InputError(f"{manifest} has no rows below its header.")
+    key = column([first], PATH_COLUMNS, manifest)
+    label = next((each for each in LABEL_COLUMNS if each in first), None)
+    splits: set[str] = set()
+    empty = True
+    for row in itertools.chain([first], rows):
+        if "split" in row and row["split"].lower() not in SPLITS[role]:
+            splits.add(row["split"] or "(empty)")
+        elif not (role == "normal" and label and row.get(label) in {"1", "1.0"}):
+            empty = False
+            yield _relative(row.get(key, ""), manifest)
+        else:
+            splits.add(row.get("split") or "(empty)")
+    if empty:
+        raise InputError(
+            f"{manifest} has no {role} images: its splits are {', '.join(sorted(splits))}; "
+            f"{role} images have split {' or '.join(SPLITS[role])}" + (" and label 0." if role == "normal" else ".")
+        )
+
+
 def read_table(path: Path) -> list[Row]:
-    """Return the rows of a CSV (comma or semicolon, UTF-8) or Parquet file as text; a missing value is ''.
+    """Return the rows of a CSV (comma or semicolon, UTF-8), JSON or Parquet file as text; a missing value is ''.
 
     Raises: InputError for a file that is no such table or has no rows.
     """
-    rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    with opened_table(path) as file:
+        rows = list(iter_rows(file, str(path)))
     if not rows:
         raise InputError(f"{path} has no rows below its header.")
     return rows
 
 
-def column(rows: Sequence[Row], names: tuple[str, ...], path: Path) -> str:
+def iter_rows(file: BinaryIO, name: str) -> Iterator[Row]:
+    """Yield the rows of an open table, whose name tells its format, as `read_table` does but a few at a time.
+
+    JSON is a list of objects (.json; read whole) or one object a line (.jsonl).
+    """
+    readers = {".parquet": _parquet_rows, ".json": _json_rows, ".jsonl": _json_lines}
+    return readers.get(Path(name).suffix.lower(), _csv_rows)(file, name)
+
+
+def column(rows: Sequence[Row], names: tuple[str, ...], path: Path | str) -> str:
     """Return which of `names` is a column of the table; raises InputError if none is."""
     for name in names:
         if name in rows[0]:
@@ -66,40 +104,73 @@ def column(rows: Sequence[Row], names: tuple[str, ...], path: Path) -> str:
     raise InputError(f"{path} has no column {names[0]}: its columns are {', '.join(rows[0])}.")
 
 
-def _read_csv(path: Path) -> list[Row]:
+def _csv_rows(file: BinaryIO, name: str) -> Iterator[Row]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
+        with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+            header = text.readline()
             delimiter = ";" if ";" in header and "," not in header else ","
-            reader = csv.DictReader(file, delimiter=delimiter, restval="", skipinitialspace=True)
-            return [
-                {str(key).strip(): value.strip() for key, value in row.items() if isinstance(value, str)}
-                for row in reader
-            ]
+            lines = itertools.chain([header], text)
+            for row in csv.DictReader(lines, delimiter=delimiter, restval="", skipinitialspace=True):
+                yield {str(key).strip(): value.strip() for key, value in row.items() if isinstance(value, str)}
     except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise InputError(f"{path} cannot be read as a CSV file in UTF-8: {error}.") from error
+        raise InputError(f"{name} cannot be read as a CSV file in UTF-8: {error}.") from error
 
 
-def _read_parquet(path: Path) -> list[Row]:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise InputError(f"{path} needs pyarrow, which is not installed: pip install 'feint[parquet]'.")
+def _json_rows(file: BinaryIO, name: str) -> Iterator[Row]:
+    try:
+        found = json.load(file)
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{name} cannot be read as JSON: {error}.") from error
+    if not isinstance(found, list):
+        raise InputError(f"{name} must hold a list of objects, one per image: got {type(found).__name__}.")
+    yield from (_as_text(each, name) for each in found)
+
+
+def _json_lines(file: BinaryIO, name: str) -> Iterator[Row]:
+    try:
+        yield from (_as_text(json.loads(line), name) for line in file if line.strip())
+    except InputError:
+        raise
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{name} cannot be read as JSON, one object a line: {error}.") from error
+
+
+def _parquet_rows(file: BinaryIO, name: str) -> Iterator[Row]:
+    require_pyarrow(name)
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     try:
-        with ParquetFile(path) as file:
-            rows = file.read().to_pylist()
+        with ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=ROWS_AT_A_TIME):
+                yield from (_as_text(row, name) for row in batch.to_pylist())
     except (ArrowException, OSError) as error:
-        raise InputError(f"{path} cannot be read as a Parquet file: {error}.") from error
-    return [{key: "" if value is None else str(value).strip() for key, value in row.items()} for row in rows]
+        raise InputError(f"{name} cannot be read as a Parquet file: {error}.") from error
 
 
-def _name_inside(text: str, manifest: Path) -> str:
-    """Return a manifest's path as a posix path within the manifest's folder."""
+def require_pyarrow(name: Path | str) -> None:
+    """Raise InputError that says how to install pyarrow, unless it is there; `name` is what needs it."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InputError(f"{name} needs pyarrow, which is not installed: pip install 'feint[parquet]'.")
+
+
+def _as_text(row: Any, name: str) -> Row:
+    if not isinstance(row, dict):
+        raise InputError(f"{name} must hold objects, one per image: got {str(row)[:40]!r}.")
+    return {str(key): "" if value is None else str(value).strip() for key, value in row.items()}
+
+
+def _relative(text: str, manifest: str) -> str:
+    """Return a manifest's path as a posix path that, links aside, stays within the manifest's folder."""
     given = PureWindowsPath(text)
-    target = manifest.parent / given.as_posix()
-    inside = manifest.parent.resolve()
-    if not text or given.is_absolute() or given.drive or not target.resolve().is_relative_to(inside):
+    normal = posixpath.normpath(given.as_posix())
+    if not text or given.is_absolute() or given.drive or normal.startswith(("../", "/")) or normal == "..":
         raise InputError(f"{manifest} names {text!r}: paths must be relative to the manifest and stay in its folder.")
-    return posixpath.normpath(given.as_posix())
+    return normal
+
+
+def inside(name: str, manifest: Path) -> str:
+    """Return `name` if it stays within the manifest's folder, links included."""
+    if leads_out(manifest.parent, name):
+        raise InputError(f"{manifest} names {name!r}: paths must be relative to the manifest and stay in its folder.")
+    return name

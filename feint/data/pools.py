@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 AHEAD = 4
 
 
-def in_order(function: Callable[[int], T], items: Iterable[int], *, workers: int) -> Iterator[T]:
+def in_order(function: Callable[[int], T], items: Iterable[int], *, workers: int) -> Generator[T]:
     """Yield function(item) in the order of `items`, computed by `workers` threads at most 4 items ahead each.
 
     Example:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import logging
 import re
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, _imaging
+from PIL.ImageFile import ImageFile as OpenImage
 
 from feint.core.errors import InputError
 
@@ -22,9 +27,14 @@ MEGAPIXEL_LIMIT = 100
 SMALLEST_SIDE = 8
 DEEPEST = 65535
 ROWS = 64
+MOST_SCANS = 100
+MOST_PARTS = 100_000
+FRAMES_COUNTED = 10
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 GREY_MODES = ("1", "L", "LA", "La")
 ORIENTATION_TAG = 0x0112
+CODE = re.compile(r"^decoder error|^\[Errno")
+SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e]")
 
 Pixels = NDArray[Any]
 
@@ -37,6 +47,10 @@ class UnreadableImageError(InputError):
         """The reason, in words that follow the image's name: 'damaged: image file is truncated'."""
         return str(self)
 
+    def bare(self) -> Self:
+        """Return this error without its traceback, whose frames would keep the image in memory along with it."""
+        return type(self)(self.reason)
+
 
 class TooLargeImageError(UnreadableImageError):
     """The image declares more pixels than MEGAPIXEL_LIMIT allows."""
@@ -44,7 +58,10 @@ class TooLargeImageError(UnreadableImageError):
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image before its pixels are decoded; the size is that after EXIF orientation."""
+    """What is known of an image before its pixels are decoded; the size is that after EXIF orientation.
+
+    `frames` counts no further than FRAMES_COUNTED in a TIFF, whose frames have to be looked for one by one.
+    """
 
     height: int
     width: int
@@ -79,7 +96,7 @@ def read_header(file: ImageFile) -> Header:
     """
     with _opened(file) as image:
         height, width = _upright_size(image)
-        return Header(height, width, image.mode, getattr(image, "n_frames", 1) if image.format != "MPO" else 1)
+        return Header(height, width, image.mode, _frames(image))
 
 
 def read_pixels(file: ImageFile) -> Pixels:
@@ -88,8 +105,10 @@ def read_pixels(file: ImageFile) -> Pixels:
     EXIF orientation is applied; transparency is laid on white, as a viewer shows it; palette, CMYK and other
     colour modes become RGB; of several frames the first counts.
 
-    Raises: UnreadableImageError for a damaged file, one over MEGAPIXEL_LIMIT or under SMALLEST_SIDE, and
-    for deep pixels that are not finite, are negative or exceed 65535.
+    Raises: UnreadableImageError for a damaged file, one over MEGAPIXEL_LIMIT or under SMALLEST_SIDE, one in more than
+    MOST_SCANS scans or MOST_PARTS strips, which would take minutes, and for deep pixels that are not finite, are
+    negative or exceed 65535.
+    Cost: seconds and 1.6 GB at worst, for a WebP just within the limit; four bytes a pixel for most.
     """
     with _opened(file) as image:
         image.load()
@@ -143,6 +162,19 @@ def _native(image: Image.Image) -> Pixels:
     return np.asarray(image if image.mode == mode else image.convert(mode))
 
 
+def _frames(image: Image.Image) -> int:
+    if image.format == "MPO":  # a second view of the same shot
+        return 1
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1)
+    try:
+        for frame in range(1, FRAMES_COUNTED):
+            image.seek(frame)
+    except Exception:  # the end, or damage in what is not used
+        return frame
+    return FRAMES_COUNTED
+
+
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.width, image.height) if _turns(image) else (image.height, image.width)
 
@@ -193,11 +225,12 @@ _QUIET = _Quiet()
 
 
 @contextmanager
-def _opened(file: ImageFile) -> Iterator[Image.Image]:
+def _opened(file: ImageFile) -> Iterator[OpenImage]:
     """Open an image whose size has been checked; whatever Pillow raises on it becomes a reason."""
     try:
-        with _QUIET, Image.open(file if isinstance(file, Path) else file.open(), formats=FORMATS) as image:
+        with _QUIET, Image.open(_plain(file) if isinstance(file, Path) else file.open(), formats=FORMATS) as image:
             _check_size(image.height, image.width)
+            _check_cost(image)
             yield image
     except UnreadableImageError:
         raise
@@ -205,6 +238,36 @@ def _opened(file: ImageFile) -> Iterator[Image.Image]:
         raise TooLargeImageError(_reason(file, error)) from error
     except Exception as error:  # a decoder may raise anything on a damaged file
         raise UnreadableImageError(_reason(file, error)) from error
+
+
+def _plain(path: Path) -> Path:
+    """Return `path` if it is a file: opening a pipe would wait for somebody to write."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableImageError("no file, but a folder, a pipe or a device")
+    return path
+
+
+def _check_cost(image: OpenImage) -> None:
+    """Refuse what is small and yet takes minutes: each scan goes through all pixels, each strip through Python."""
+    if len(image.tile) > MOST_PARTS:
+        raise UnreadableImageError(f"is cut into {len(image.tile):,} strips or tiles: the limit is {MOST_PARTS:,}")
+    if image.format in {"JPEG", "MPO"} and image.fp is not None:
+        here = image.fp.tell()
+        image.fp.seek(0)
+        scans = len(SCAN.findall(image.fp.read()))
+        image.fp.seek(here)
+        if scans > MOST_SCANS:
+            raise UnreadableImageError(f"is stored in {scans:,} scans: the limit is {MOST_SCANS} (decompression bomb?)")
+
+
+def _silence_decoders() -> None:
+    """Keep Pillow's log and libtiff from writing to stderr where nobody asked for it: what matters is raised."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    with suppress(OSError, AttributeError):  # where libtiff cannot be reached, there is more on stderr
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+
+
+_silence_decoders()
 
 
 def _reason(file: ImageFile, error: Exception) -> str:
@@ -215,6 +278,10 @@ def _reason(file: ImageFile, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         empty = isinstance(file, Path) and not file.stat().st_size
         return "empty file (0 bytes)" if empty else "not a PNG, JPEG, BMP, TIFF or WebP image"
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:
         return f"cannot be opened: {error.strerror}"
-    return f"damaged: {text[:200] or type(error).__name__}"
+    if "MAX_TEXT" in text:
+        return "holds texts that unpack to too much (decompression bomb?)"
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    return f"damaged: {text[:200] if ' ' in text and not CODE.search(text) else 'its parts do not fit together'}"

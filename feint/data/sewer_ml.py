@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feint.core.errors import InputError
-from feint.data.folders import SUFFIXES
+from feint.data.folders import SUFFIXES, leads_out
 from feint.data.images import ImageSet
 from feint.data.labels import LABELS
 from feint.data.reading import UnreadableImageError
@@ -185,8 +186,17 @@ def _unpacked(root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
         if Path(folder) == root:
             folders[:] = [each for each in folders if each.lower().startswith(prefix)]
         for name in files:
-            if PurePosixPath(name).suffix.lower() in SUFFIXES:
-                yield name, Path(folder) / name
+            path = Path(folder) / name
+            if path.suffix.lower() in SUFFIXES and _is_inside(root, path):
+                yield name, path
+
+
+def _is_inside(root: Path, path: Path) -> bool:
+    """Tell whether `path` is a file, or a link to one that does not leave `root`."""
+    mode = path.lstat().st_mode
+    return stat.S_ISREG(mode) or (
+        stat.S_ISLNK(mode) and path.is_file() and not leads_out(root, str(path.relative_to(root)))
+    )
 
 
 def _zipped(root: Path, prefix: str) -> Iterator[tuple[str, ZippedImage]]:

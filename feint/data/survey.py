@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from feint.core.errors import InputError
 from feint.data.images import ImageSet
 from feint.data.pools import in_order
-from feint.data.reading import GREY_MODES, Header, UnreadableImageError, has_colour, is_deep
+from feint.data.reading import FRAMES_COUNTED, GREY_MODES, Header, UnreadableImageError, has_colour, is_deep
 from feint.records.run import Skipped
 
 COLOUR_SAMPLE = 32
@@ -65,7 +65,8 @@ def survey(images: ImageSet, *, workers: int = 1) -> Survey:
         kept.append(i)
         headers.append(outcome)
         if outcome.frames > 1:
-            notes.append(f"{images.names[i]}: the first of {outcome.frames} frames is used")
+            many = " or more" if outcome.frames == FRAMES_COUNTED else ""
+            notes.append(f"{images.names[i]}: the first of {outcome.frames}{many} frames is used")
     refuse_empty(images, kept, skipped)
     return Survey(
         kept=np.array(kept, np.intp),
@@ -93,7 +94,7 @@ def _header_or_reason(images: ImageSet, i: int) -> Header | UnreadableImageError
     try:
         return images.header(i)
     except UnreadableImageError as error:
-        return error
+        return error.bare()
 
 
 def _grey_by_mode(mode: str) -> bool:

@@ -18,6 +18,7 @@ from feint.runs.model import Model
 Channels = Literal["first", "last"]
 BATCH = 64
 MOST_NAMED = 3
+IMAGES_NDIM = 3
 
 
 def images_of(X: object, *, role: Role, channels: Channels | None) -> ImageSet:
@@ -54,6 +55,23 @@ def images_of(X: object, *, role: Role, channels: Channels | None) -> ImageSet:
     if array.dtype.kind == "O":
         array = _numeric(array)
     return open_images(_named(array, channels) if channels and array.ndim == 4 else array, role=role)
+
+
+def are_images(y: object) -> bool:
+    """Tell images, as `images_of` takes them, from labels, which are one number or word for each image.
+
+    Example:
+        >>> are_images(np.zeros((20, 32, 32))), are_images([0] * 20), are_images("images/new")
+        (True, False, True)
+    """
+    if isinstance(y, str | Path | ImageSet):
+        return True
+    if isinstance(y, list | tuple) and y and isinstance(y[0], str | Path):
+        return isinstance(y[0], Path) or Path(y[0]).exists()
+    try:
+        return np.asarray(y).ndim >= IMAGES_NDIM
+    except ValueError:  # rows of several lengths
+        return False
 
 
 def batches(model: Model, images: ImageSet) -> Iterator[tuple[Decoded, list[int]]]:

@@ -15,6 +15,7 @@ EXPECTED = {
     errors.IntegrityError: (ValueError, 5),
     errors.CollapseError: (ArithmeticError, 6),
     errors.WorkerError: (RuntimeError, 7),
+    errors.StoppedError: (Exception, 130),
 }
 
 
