@@ -10,12 +10,24 @@ from contextlib import contextmanager
 from typing import Literal, get_args
 
 from feint.backends.backend import Backend, Shared
-from feint.backends.memory import PeakMemory, memory_total_and_available_mib
+from feint.backends.memory import (
+    PeakMemory,
+    give_back_freed_memory,
+    keep_freed_memory,
+    memory_total_and_available_mib,
+)
 from feint.backends.outcomes import awaited, first_completed
 from feint.backends.processes import ProcessExecutor
 from feint.backends.ray import RayExecutor
 from feint.backends.serial import SerialExecutor
-from feint.backends.threads import available_cores, core_limits, divide, limit_threads, thread_environment
+from feint.backends.threads import (
+    available_cores,
+    core_limits,
+    divide,
+    limit_later_imports,
+    limit_threads,
+    thread_environment,
+)
 from feint.core.errors import SettingError
 
 __all__ = [
@@ -32,10 +44,14 @@ __all__ = [
     "core_limits",
     "divide",
     "first_completed",
+    "give_back_freed_memory",
+    "keep_freed_memory",
+    "limit_later_imports",
     "limit_threads",
     "memory_total_and_available_mib",
     "open_backend",
     "open_named",
+    "open_workers",
     "thread_environment",
 ]
 
@@ -78,6 +94,36 @@ def open_named(name: BackendName, *, workers: int | None = None, address: str | 
 
     Raises: SettingError if the settings are impossible or do not go together, or Ray is not installed or reachable.
     """
+    _check_named(name, workers, address)
+    cores = available_cores()
+    count = 1 if name == "serial" else min(workers or cores, cores)
+    threads = 1 if name == "ray" else divide(cores, count)
+    limit_threads(threads)
+    with _opened(name, workers, address, threads=threads) as opened:
+        yield opened
+
+
+@contextmanager
+def open_workers(name: BackendName, *, workers: int | None = None, address: str | None = None) -> Iterator[Backend]:
+    """Open the backend of this name for jobs of one thread each; torch is not imported, this process left as it is.
+
+    Args and Raises: as for `open_named`. A job of "serial" must hold itself to one thread.
+    """
+    _check_named(name, workers, address)
+    with _opened(name, workers, address, threads=1) as opened:
+        yield opened
+
+
+def _opened(name: BackendName, workers: int | None, address: str | None, *, threads: int) -> Backend:
+    cores = available_cores()
+    if name == "serial":
+        return SerialExecutor()
+    if name == "processes":
+        return ProcessExecutor(min(workers or cores, cores), threads=threads)
+    return RayExecutor(address=address, workers=workers)
+
+
+def _check_named(name: BackendName, workers: int | None, address: str | None) -> None:
     _check(workers)
     if name not in BACKENDS:
         raise SettingError(f"backend must be one of {', '.join(BACKENDS)}: got {name!r}.")
@@ -85,19 +131,6 @@ def open_named(name: BackendName, *, workers: int | None = None, address: str | 
         raise SettingError(f"the serial backend has one worker: got {workers}. Choose the backend processes.")
     if address is not None and name != "ray":
         raise SettingError(f"an address is for the backend ray: got {address!r} with {name}.")
-    cores = available_cores()
-    count = 1 if name == "serial" else min(workers or cores, cores)
-    threads = 1 if name == "ray" else divide(cores, count)
-    limit_threads(threads)
-    opened: Backend
-    if name == "serial":
-        opened = SerialExecutor()
-    elif name == "processes":
-        opened = ProcessExecutor(count, threads=threads)
-    else:
-        opened = RayExecutor(address=address, workers=workers)
-    with opened:
-        yield opened
 
 
 def _check(workers: int | None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, final
@@ -12,6 +14,35 @@ from typing import Self, final
 from feint.backends.cgroup import MIB, memory_limit_mib
 
 KIB_PER_MIB = 1024
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD
+
+
+def keep_freed_memory() -> None:
+    """Keep freed blocks of less than 32 MiB for what comes next, where glibc manages memory.
+
+    By itself it returns what one batch has freed to the system, which hands it out again, page by page and zeroed, for
+    the next: the networks of a small run then score a third to a half fewer images a second. Larger blocks go back at
+    once, and of the others what exceeds 64 MiB, if nothing in use lies above it: a process may keep as much as it once
+    needed, no more.
+    """
+    _set_malloc(trim=64 * 2**20, mmap=32 * 2**20)
+
+
+def give_back_freed_memory() -> None:
+    """Return freed memory to the system at once, blocks of 8 MiB and more one by one, where glibc manages memory.
+
+    By itself it raises that limit to 32 MiB when the first such block is freed: a service that decodes large images in
+    several threads then grows to several times what it needs, and never shrinks.
+    """
+    _set_malloc(trim=128 * 2**10, mmap=8 * 2**20)
+
+
+def _set_malloc(*, trim: int, mmap: int) -> None:
+    """Set from how many free bytes on memory is returned, and from how many on a block is the system's own."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(TRIM_THRESHOLD, trim)
+        mallopt(MMAP_THRESHOLD, mmap)
 
 
 @final

@@ -69,6 +69,15 @@ def thread_environment(threads: int) -> dict[str, str]:
     }
 
 
+def limit_later_imports(threads: int) -> None:
+    """Hold torch, OpenMP and BLAS to `threads` when they are imported, unless the environment says anything of them.
+
+    By themselves they count the machine's cores, of which a container may have few.
+    """
+    if not any(name in os.environ for name in LIBRARY_VARIABLES):
+        os.environ |= dict.fromkeys(LIBRARY_VARIABLES, str(threads))
+
+
 def limit_threads(threads: int) -> None:
     """Hold this process's torch, OpenMP and BLAS to `threads`.
 

@@ -14,12 +14,14 @@ import threading
 from queue import SimpleQueue
 from typing import BinaryIO
 
+from feint.backends.memory import keep_freed_memory
 from feint.backends.outcomes import perform
 
 
 def serve() -> None:
     """Run jobs for as long as the parent holds the other end of standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     inbox, outbox = _take_pipes()
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_receive, args=(inbox, jobs), daemon=True).start()

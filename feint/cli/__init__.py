@@ -8,9 +8,11 @@ Exit codes: 0 done; 1 a check of `doctor` failed, or an error of Feint itself; 2
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import typer
 
+from feint.backends import available_cores, keep_freed_memory, limit_later_imports
 from feint.cli.assess import assess
 from feint.cli.augment import augment
 from feint.cli.data import app as data
@@ -18,12 +20,14 @@ from feint.cli.doctor import doctor
 from feint.cli.evaluate import evaluate
 from feint.cli.export import export
 from feint.cli.pretrain import pretrain
+from feint.cli.refit import refit
+from feint.cli.review import review
 from feint.cli.score import score
 from feint.cli.serve import serve
 from feint.cli.study import app as study
 from feint.cli.terminal import say
 from feint.cli.tune import tune
-from feint.core.errors import FeintError
+from feint.core.errors import FeintError, SettingError
 
 INTERRUPTED = 130
 
@@ -38,8 +42,10 @@ app = typer.Typer(
 app.command()(tune)
 app.command()(score)
 app.command()(serve)
+app.command()(review)
 app.command()(export)
 app.command()(evaluate)
+app.command()(refit)
 app.command()(assess)
 app.command()(augment)
 app.command()(pretrain)
@@ -49,7 +55,15 @@ app.add_typer(study, name="study")
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose become one sentence and their exit code."""
+    """Be the command `feint`: a process of its own, set up for it, that runs the command line."""
+    keep_freed_memory()
+    with suppress(SettingError):  # whatever computes will complain
+        limit_later_imports(available_cores())
+    run()
+
+
+def run() -> None:
+    """Run the command line in this process; errors raised on purpose become one sentence and their exit code."""
     try:
         app()
     except FeintError as error:
