@@ -55,7 +55,7 @@ class Gate:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         if self._expected is None:
-            return None if _from_here(headers) else _refused(403, "call this service as localhost, or give it a token")
+            return None if from_here(headers) else _refused(403, "call this service as localhost, or give it a token")
         if scope["path"] == OPEN:
             return None
         given = headers.get("authorization", "").encode("utf-8", "replace")
@@ -65,7 +65,7 @@ class Gate:
         return _refused(401, f"{what}: send the header 'Authorization: Bearer TOKEN'")
 
 
-def _from_here(headers: Headers) -> bool:
+def from_here(headers: Headers) -> bool:
     """Tell whether host and, where there is one, origin are names of this machine."""
     origin = headers.get("origin")
     named = [f"//{headers.get('host', '')}", *([] if origin is None else [origin])]

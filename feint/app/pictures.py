@@ -64,14 +64,12 @@ def read_uploads(uploads: Sequence[Upload], plans: Sequence[PreprocessingRecord]
     outcomes: list[Size | Unread] = []
     inputs: list[list[np.ndarray]] = []
     for upload, size in zip(uploads, sizes, strict=True):
-        try:
-            if isinstance(size, UnreadableImageError):
-                raise size
-            image = read_pixels(Packed(upload.data))
-            inputs.append([preprocess(image, plan) for plan in plans])
-            outcomes.append(size)
-        except UnreadableImageError as error:
-            outcomes.append(Unread(upload.name, error.reason))
+        found = size if isinstance(size, UnreadableImageError) else _inputs(upload, size, plans)
+        if isinstance(found, UnreadableImageError):
+            outcomes.append(Unread(upload.name, found.reason))
+        else:
+            outcomes.append(found[0])
+            inputs.append(found[1])
     if not inputs:
         raise _none_read(outcomes, too_large=all(isinstance(each, TooLargeImageError) for each in sizes))
     return Pictures(outcomes, tuple(np.stack(each) for each in zip(*inputs, strict=True)))
@@ -84,13 +82,23 @@ def png_text(grey: np.ndarray, size: Size) -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def _inputs(
+    upload: Upload, size: Size, plans: Sequence[PreprocessingRecord]
+) -> tuple[Size, list[np.ndarray]] | UnreadableImageError:
+    try:
+        image = read_pixels(Packed(upload.data))
+        return size, [preprocess(image, plan) for plan in plans]
+    except UnreadableImageError as error:
+        return error.bare()
+
+
 def _size(upload: Upload) -> Size | UnreadableImageError:
     if not upload.data:
         return UnreadableImageError("empty file (0 bytes)")
     try:
         return read_size(Packed(upload.data))
     except UnreadableImageError as error:
-        return error
+        return error.bare()
 
 
 def _none_read(outcomes: Sequence[Size | Unread], *, too_large: bool) -> Refusal:

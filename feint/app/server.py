@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 
 import uvicorn
+from fastapi import FastAPI
 
 from feint.app.api import make_app
 from feint.app.limits import Limits
 from feint.app.service import Service
+from feint.backends import give_back_freed_memory
 from feint.core.errors import SettingError
 
 GRACE_SECONDS = 30
@@ -55,7 +57,9 @@ class Address:
                     f"{self.host} lets other machines in: set a token, with FEINT_TOKEN or --token, "
                     "or stay on 127.0.0.1."
                 )
-            return socket.create_server(where[:2], family=family, backlog=BACKLOG)
+            listening = socket.create_server(where[:2], family=family, backlog=BACKLOG)
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by its connections
+            return listening
         except OSError as error:
             in_use = error.errno == errno.EADDRINUSE
             reason = "the port is in use" if in_use else error.strerror or str(error)
@@ -68,27 +72,33 @@ class Address:
 def serve(path: Path, *, address: Address, limits: Limits, say: Callable[[str], None]) -> None:
     """Serve a run until SIGTERM or Ctrl-C; the requests then in flight are finished, for 30 seconds at most.
 
-    SIGHUP loads the run anew from `path`, which may be a link that has been set to another one; no request is dropped,
-    and where the new run cannot be loaded, the old one goes on. `say` is told what happens.
+    SIGHUP, where the system has it, loads the run anew from `path`, which may be a link that has been set to another
+    one; no request is dropped, and where the new run cannot be loaded, the old one goes on. `say` is told what happens.
 
     Raises: SettingError where the address cannot be had, InputError where `path` is no run, IntegrityError where it is
     damaged.
     """
+    give_back_freed_memory()
     with address.listen() as listening:
         service = Service(path, limits=limits)
         server = uvicorn.Server(configured(service, address.token))
         host, port = listening.getsockname()[:2]
-        say(f"Serving {service.served.run.path}, model {service.served.name}, on http://{_in_url(host)}:{port}")
-        with _outliving(signal.SIGTERM, signal.SIGINT):
+        say(f"Serving {service.served.run.path}, model {service.served.name}, on http://{in_url(host)}:{port}")
+        with outliving(signal.SIGTERM, signal.SIGINT):
             asyncio.run(_serve(server, listening, service, say))
     say("Stopped.")
 
 
 def configured(service: Service, token: str | None) -> uvicorn.Config:
     """Return how uvicorn runs the service."""
+    return quiet_config(make_app(service, token=token), lifespan="on", grace=GRACE_SECONDS)
+
+
+def quiet_config(app: FastAPI, *, lifespan: Literal["on", "off"], grace: int) -> uvicorn.Config:
+    """Return how uvicorn runs an app: plain HTTP, telling nothing of itself; requests in flight get `grace` seconds."""
     return uvicorn.Config(
-        make_app(service, token=token), http="h11", ws="none", lifespan="on", access_log=False, log_level="warning",
-        server_header=False, proxy_headers=False, timeout_graceful_shutdown=GRACE_SECONDS,
+        app, http="h11", ws="none", lifespan=lifespan, access_log=False, log_level="warning",
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=grace,
     )  # fmt: skip
 
 
@@ -106,12 +116,13 @@ async def _serve(
         swaps.add(task)
         task.add_done_callback(swaps.discard)
 
-    loop.add_signal_handler(signal.SIGHUP, begin_swap)
+    if hasattr(signal, "SIGHUP"):  # Windows has none
+        loop.add_signal_handler(signal.SIGHUP, begin_swap)
     await server.serve(sockets=[listening])
 
 
 @contextmanager
-def _outliving(*numbers: signal.Signals) -> Iterator[None]:
+def outliving(*numbers: signal.Signals) -> Iterator[None]:
     """Let the signals that uvicorn stops at, and raises anew when it has stopped, do nothing more."""
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
@@ -121,5 +132,6 @@ def _outliving(*numbers: signal.Signals) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _in_url(host: str) -> str:
+def in_url(host: str) -> str:
+    """Return a host as addresses write it."""
     return f"[{host}]" if ":" in host else host

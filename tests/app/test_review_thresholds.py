@@ -1,0 +1,81 @@
+"""What the slider says is what the calibration supports, and what `feint tune` would do at that rate."""
+
+import shlex
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import feint
+from feint.app.review.thresholds import Thresholds
+from feint.calibration.conformal import p_values
+from feint.calibration.decision import decide
+from feint.records.run import CalibrationRecord
+
+
+def thresholds(calibration, scores, *, rate=0.05, mode="false_alarm_rate"):
+    record = CalibrationRecord(
+        images=len(calibration), mode=mode, asked=rate, rate=rate, threshold=None, realised=(0, 1), guarantee="Held."
+    )
+    return Thresholds(
+        calibration=np.asarray(calibration), p=p_values(calibration, scores), record=record, what="unlabelled images"
+    )
+
+
+def test_the_words_of_a_level():
+    found = thresholds(range(77), [*range(60, 90), 10])
+    assert found.own == 3
+    assert found.rejected(4) == "Of 100 normal images like yours about 5 would be rejected (calibration: 3 of 77)."
+    assert found.found(4) == "16 of 31 unlabelled images are flagged."
+    assert found.guarantee(3).startswith("The run's own threshold. Held.")
+    assert "chosen by looking" in found.guarantee(4)
+    assert "smallest rate that 77 calibration images support is 1.3" in found.guarantee(0)
+    assert found.rejected(0).startswith("Of 100,000 normal images like yours 0 would")
+
+
+@given(
+    st.lists(st.integers(0, 30), min_size=3, max_size=60),
+    st.lists(st.integers(-5, 35), min_size=1, max_size=40),
+    st.data(),
+)
+def test_every_level_flags_what_its_rate_flags(calibration, scores, data):
+    found = thresholds(calibration, scores, rate=0.3)
+    level = data.draw(st.sampled_from(found.steps[1:]))
+    rate = float(found.rate(level))
+    p = p_values(calibration, scores)
+    flags = decide(p, false_alarm_rate=rate)
+    assert found.flagged(level) == flags.sum()
+    assert np.array_equal(found.levels <= level, flags)
+    assert np.array_equal(np.asarray(scores) > found.score(level), flags)
+
+
+def test_the_own_level_is_the_runs_flags(finished, cross_fitted):
+    for each in (finished, cross_fitted):
+        run = feint.Run(each.path)
+        own = thresholds(np.zeros(run.record.calibration.images), [0.0])
+        found = Thresholds(
+            calibration=None, p=run.scores.p_value.to_numpy(), record=run.record.calibration, what="images"
+        )
+        assert np.array_equal(found.levels <= found.own, run.scores.flagged.to_numpy() == 1)
+        assert found.own in found.steps
+        assert found.score(found.own) is None
+        assert "cross-fitting" in found.rejected(found.own)
+        assert "calibration: 0 of" in own.rejected(own.own)
+
+
+def test_a_run_by_discoveries_starts_where_it_drew_the_line():
+    scores = [*range(50), *[200] * 10]
+    found = thresholds(range(100), scores, rate=0.2, mode="fdr")
+    assert found.flagged(found.own) == decide(p_values(range(100), scores), fdr=0.2).sum() == 10
+    assert thresholds(range(100), range(50), rate=0.01, mode="fdr").own == 0
+
+
+def test_the_command_makes_the_run_anew_at_that_rate():
+    found = thresholds(range(240), range(100))
+    words = shlex.split(found.command(24, of_run="feint tune 'a b' c --out RUN --fdr 0.1 --seed 3", out="/r/run at"))
+    assert words == [
+        "feint", "tune", "a b", "c", "--out", "/r/run at", "--seed", "3", "--false-alarm-rate", found.rate(24)
+    ]  # fmt: skip
+    assert float(found.rate(24)) == pytest.approx(24 / 241, abs=1e-3)
+    assert found.command(0, of_run="feint tune a b --out RUN", out="x") is None
