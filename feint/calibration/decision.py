@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from feint.calibration import discoveries
 from feint.calibration.conformal import supported_exceedances
 from feint.core.errors import InputError, SettingError
-from feint.metrics.arrays import BoolArray
+from feint.metrics.arrays import BoolArray, score_vector
 from feint.metrics.ranks import exact_rate
 from feint.stats.beta_binomial import beta_binomial_at_least
 
@@ -70,3 +70,41 @@ def too_many_flagged(flagged: int, *, unlabelled: int, calibration: int, rate: f
         raise InputError(f"flagged must lie between 0 and the {unlabelled} images judged: got {flagged}.")
     a = supported_exceedances(calibration, rate)
     return beta_binomial_at_least(flagged, n=unlabelled, a=a, b=calibration + 1 - a)
+
+
+def too_high_together(p_values: ArrayLike, *, calibration: int) -> float:
+    """Return the probability that images score as high together, or higher, if all of them were normal.
+
+    A p-value p = (1 + u) / (n + 1) holds the number u of n calibration scores that are at least as high; the sum of u
+    over the m images judged is Mann's and Whitney's U, here with its normal approximation: mean m n / 2, variance
+    m n (m + n + 1) / 12, so the luck of the calibration set that all images share is accounted for. It asks what
+    `too_many_flagged` does of the whole distribution: where few calibration images set a threshold that no image
+    alone can pass, many that score near it still show. Ties make the result too high, never too low.
+
+    Args:
+        p_values: conformal p-values of the m images judged, (m,).
+        calibration: number n of calibration images.
+
+    Raises:
+        InputError: no p-value, or one is not finite; n is below 1.
+
+    Fails when: the p-values are cross-conformal, or the unlabelled images took part in choosing the detector: then
+    it is an approximation that errs on the side of finding anomalies. A shift of all images looks like anomalies.
+
+    Cost: O(m).
+
+    References: Mann, Whitney (1947), On a test of whether one of two random variables is stochastically larger than
+    the other, Annals of Mathematical Statistics 18.
+
+    Example:
+        >>> round(too_high_together([0.1, 0.05, 0.3, 0.15], calibration=19), 3)
+        0.008
+    """
+    from scipy.special import ndtr
+
+    p = score_vector(p_values, "p-values")
+    if calibration < 1:
+        raise InputError(f"calibration needs at least one normal image: got {calibration}.")
+    m, n = p.size, calibration
+    u = float(np.sum(p * (n + 1) - 1))
+    return float(ndtr((u - m * n / 2 + 0.5) / np.sqrt(m * n * (m + n + 1) / 12)))

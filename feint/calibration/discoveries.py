@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,6 +57,26 @@ def flag(p: ArrayLike, q: float) -> BoolArray:
         [True, True, True, True, True]
     """
     return adjust(p) <= float(exact_rate(q, "q")) * _ROUNDING
+
+
+def largest_flagged(counts: Mapping[float, int], q: float) -> float:
+    """Return the largest p-value that `flag` flags, from how often each occurs; -1 where it flags none.
+
+    For more images than fit in memory: conformal p-values take few values.
+
+    Raises:
+        SettingError: q is not strictly between 0 and 1.
+
+    Cost: O(k log k) for k different p-values.
+
+    Example:
+        >>> largest_flagged({0.01: 2, 0.5: 7, 0.02: 1}, 0.1)
+        0.02
+    """
+    values = np.array(sorted(counts), dtype=np.float64)
+    up_to = np.cumsum([counts[value] for value in values.tolist()])
+    flagged = up_to[-1:] * values / up_to <= float(exact_rate(q, "q")) * _ROUNDING
+    return float(values[flagged].max(initial=-1.0))
 
 
 def fewest_discoveries(n_calibration: int, m: int, q: float) -> int:

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, mannwhitneyu
 
 from feint.calibration.conformal import p_values
-from feint.calibration.decision import decide, too_many_flagged
+from feint.calibration.decision import decide, too_high_together, too_many_flagged
 from feint.calibration.discoveries import flag
 from feint.core.errors import InputError, SettingError, UnsupportedRateError
 
@@ -63,3 +63,30 @@ def test_bad_input_is_named():
         too_many_flagged(11, unlabelled=10, calibration=50, rate=0.1)
     with pytest.raises(UnsupportedRateError, match="at least 19 calibration images: got 18"):
         too_many_flagged(1, unlabelled=10, calibration=18, rate=0.05)
+
+
+@pytest.mark.parametrize(("n", "m", "lift"), [(19, 5, 0), (31, 54, 0.4), (200, 1000, 0.1)])
+def test_together_is_mann_and_whitneys_test(n, m, lift):
+    chance = np.random.default_rng(n)
+    calibration, scores = chance.normal(size=n), chance.normal(lift, size=m)
+    expected = mannwhitneyu(scores, calibration, alternative="greater", method="asymptotic").pvalue
+    assert too_high_together(p_values(calibration, scores), calibration=n) == pytest.approx(expected, rel=1e-9)
+
+
+def test_together_its_level_holds_and_ties_only_raise_it():
+    n, m, draws = 31, 54, 2000
+    scores = np.random.default_rng(2).normal(size=(draws, n + m))
+    plain, tied = (
+        np.mean([too_high_together(p_values(row[:n], row[n:]), calibration=n) <= 0.05 for row in each])
+        for each in (scores, scores.round())
+    )
+    assert tied < plain <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+
+
+def test_together_sees_what_no_image_shows_alone():
+    calibration = [*range(29), 90.0, 91.0]  # two odd ones among the normal images
+    p = p_values(calibration, np.full(54, 50.0))
+    assert not decide(p, false_alarm_rate=0.05).any()
+    assert too_high_together(p, calibration=31) < 1e-6
+    with pytest.raises(InputError, match="at least one normal image"):
+        too_high_together(p, calibration=0)
