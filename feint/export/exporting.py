@@ -65,7 +65,7 @@ def export_run(
         monitor.phase(f"writing {kind}")
         write_graph(model, kind, folder)
         monitor.phase("comparing with the run")
-        runtime = open_runtime(folder, kind, threads=available_cores())
+        runtime = open_runtime(folder, kind, threads=available_cores(), joint=model.mode == "fdr")
         manifest = ExportManifest(
             kind=kind,
             versions={"feint": __version__} | _versions(),

@@ -33,7 +33,7 @@ def score_exported(folder: Path, images: Source, *, maps: Path | None = None, mo
     manifest = read_export(folder)
     if maps is not None and maps.exists():
         raise OutputError(f"{maps} exists already and is never overwritten: choose another folder with --maps.")
-    runtime = open_runtime(folder, manifest.kind, threads=available_cores())
+    runtime = open_runtime(folder, manifest.kind, threads=available_cores(), joint=False)
     opened = open_images(images, role="unlabelled")
     if maps is None:
         return _score(manifest, runtime, opened, None, monitor or Silent())

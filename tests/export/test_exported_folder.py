@@ -89,7 +89,7 @@ def test_a_graph_that_the_runtime_cannot_read_is_told(exported, tmp_path):
     folder = shutil.copytree(exported[0], tmp_path / "export")
     (folder / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(IntegrityError, match=r"model\.onnx cannot be opened"):
-        open_runtime(folder, "onnx", threads=1)
+        open_runtime(folder, "onnx", threads=1, joint=False)
 
 
 def test_a_folder_that_is_none_and_a_format_that_is_none(tmp_path, finished):
@@ -139,7 +139,7 @@ def test_parity_sees_every_kind_of_difference(part, exported, finished):
         complaint = "are flagged by one alone"
     images = evidence(feint.Run(finished.path), member.preprocessing, None)
     with pytest.raises(OutputError, match=complaint):
-        parity.compare(model, open_runtime(folder, "onnx", threads=1), images)
+        parity.compare(model, open_runtime(folder, "onnx", threads=1, joint=False), images)
 
 
 def test_images_of_the_run_are_taken_where_they_are_still_there(finished, run, tmp_path):
