@@ -13,6 +13,7 @@ from feint.core.augmentation import Augmentation, Category, Magnitude
 class Brightness(Augmentation):
     """Multiplies each image by a factor; above 1.0 what exceeds white is clipped.
 
+    Fails when: anomalies are too bright or too dark as a whole: they then count as normal.
     Cost: O(n c h w).
     References: none needed. Deviations: none known.
     """

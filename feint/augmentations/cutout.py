@@ -16,6 +16,7 @@ class CutOut(Augmentation):
 
     Area and aspect are given; the place is drawn per image, wholly inside.
 
+    Fails when: images are dark already.
     Cost: O(n h w).
     References: DeVries & Taylor (2017), arXiv:1708.04552; area and aspect ranges as in the CutPaste sampler of
     Li et al. (CVPR 2021), arXiv:2104.04015.

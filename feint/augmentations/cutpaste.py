@@ -19,6 +19,7 @@ class CutPaste(Augmentation):
     Both places are drawn per image, wholly inside. At jitter j the factors of brightness, contrast and saturation are
     U(1 - j, 1 + j), and the hue moves by U(-j, j) turns.
 
+    Fails when: images are alike everywhere, as fine textures are: what is pasted is then hardly seen.
     Cost: O(n c h w), no loop over images.
     References: Li, Sohn, Yoon, Pfister (CVPR 2021), "CutPaste", arXiv:2104.04015, section 2.2.
     Deviations: no rotation of the patch.

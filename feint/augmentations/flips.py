@@ -13,6 +13,7 @@ from feint.core.augmentation import Augmentation, Category, Magnitude
 class Flips(Augmentation):
     """Mirrors each image left-right, up-down, both or not at all, with equal chance.
 
+    Fails when: a part that lies the wrong way round is an anomaly: it then counts as normal.
     Cost: O(n c h w).
     References: none needed. Deviations: none known.
     """

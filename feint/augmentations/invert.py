@@ -13,6 +13,7 @@ from feint.core.augmentation import Augmentation, Category, Magnitude
 class Invert(Augmentation):
     """Turns an image x into its negative 1 - x, with the probability given.
 
+    Fails when: images are about as dark as bright everywhere, or normal ones come as negatives too.
     Cost: O(n c h w).
     References: none needed. Deviations: none known.
     """

@@ -21,6 +21,7 @@ class Scar(Augmentation):
     Where it comes from and goes to is drawn per image; turned, it lies wholly inside, or about the middle of an image
     that is smaller. The angle is counter-clockwise as seen; pixels are taken from the nearest.
 
+    Fails when: as `CutPaste`; on small images a scar of so many pixels is a large defect.
     Cost: O(n c h w), no loop over images.
     References: Li, Sohn, Yoon, Pfister (CVPR 2021), "CutPaste", arXiv:2104.04015, section 2.2, "CutPaste-Scar".
     Deviations: sides of 10 to 24 and 2 to 15 pixels on images of any size, as in the comparison of Yoo, Zhao, Akoglu

@@ -19,6 +19,7 @@ class SimCLR(Augmentation):
 
     Only RGB images have colours to take away.
 
+    Fails when: the anomalies resemble one of its parts alone: the others are learned with it.
     Cost: O(n c h w), the sum of its parts.
     References: Chen et al. (ICML 2020), "SimCLR", arXiv:2002.05709, appendix A.
     Deviations: every image is blurred, as in the comparison of Yoo, Zhao, Akoglu (TMLR 2023), arXiv:2208.07734; those

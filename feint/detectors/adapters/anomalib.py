@@ -69,6 +69,7 @@ class Anomalib(Detector[AnomalibScorer]):
         batch: images a step.
 
     Fails when: the weights are random and the model relies on features of ImageNet, as nearly all do.
+    Cost: the model's own, for `epochs` passes over images of `image_size`.
     Raises: SettingError without the extra `anomalib`, for an unknown model or settings that it does not take;
     IntegrityError where the weights do not fit.
     References: Akcay et al. (ICIP 2022), Anomalib, arXiv:2202.08341.

@@ -72,6 +72,7 @@ class PyOD(EncoderDetector[FeatureScorer]):
         encoder: as for `EncoderDetector`, or "pixels": raw pixels.
 
     Fails when: the detector needs more images than there are, or fewer features.
+    Cost: one pass of the encoder for every image, and the detector's own.
     Raises: SettingError without the extra `pyod`, for an unknown detector or settings that it does not take;
     CollapseError where scores are not finite.
     References: Zhao, Nasrullah, Li (JMLR 2019), PyOD, arXiv:1901.01588.

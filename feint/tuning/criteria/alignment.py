@@ -22,11 +22,14 @@ EMBEDDINGS: frozenset[Part] = frozenset({"normal_embeddings", "pseudo_embeddings
 class MeanDistance(SeparateCriterion):
     """Minus the mean-distance loss after total distance normalisation, `feint.tuning.alignment.alignment_loss`.
 
+        (1/n) sum_z (|| mean(Z_trn) - z || + || mean(Z_aug) - z ||) / 2
+
     Undefined where all embeddings are the same.
 
     Fails when: pseudo-anomalies equal normal images: both means coincide, and the loss may be low for no good reason.
     Cost: O((a + b + n) d).
     References: Yoo, Zhao, Akoglu (KDD 2025), arXiv:2306.12033, equations 2 and 3.
+    Deviations: the factor 1/2 may be absent in the paper; it orders candidates alike.
     """
 
     name = "mean-distance"
@@ -49,6 +52,7 @@ class TwoCentres(SeparateCriterion):
     Fails when: anomalies are many and scattered: no mean is near them.
     Cost: O((a + b + n) d).
     References: Feint's own, after the mean-distance loss of Yoo, Zhao, Akoglu (KDD 2025), arXiv:2306.12033.
+    Deviations: the nearer mean counts, where theirs takes the average of both.
     """
 
     name = "two-centres"

@@ -26,7 +26,7 @@ class ModelCentrality(Criterion):
     so a setting that is listed twice gains: keep one of each.
     Raises: InputError where the candidates have not scored the same number of pool images.
     Cost: O(C^2 n log n).
-    References: Ma, Zhao, Zhang, Akoglu (2023), SIGKDD Explorations 25, arXiv:2104.01422.
+    References: Ma, Zhao, Zhang, Akoglu (2023), SIGKDD Explorations 25, arXiv:2104.01422. Deviations: none known.
     """
 
     name = "model-centrality"
@@ -88,6 +88,7 @@ class RankStability(SeparateCriterion):
 
     Fails when: a candidate is stably wrong. It says how far a choice can be trusted, not whether it is right.
     Cost: O(r n log n).
+    References: Feint's own. Deviations: none known.
     """
 
     name = "rank-stability"

@@ -86,6 +86,7 @@ class Sinkhorn(SeparateCriterion):
     Fails when: the pool's share of anomalies differs from that of the pseudo-anomalies, as with `MMD`.
     Cost: see `sinkhorn_divergence`; the dearest criterion here.
     References: Deforce et al. (SDM 2025), arXiv:2404.02865, who tune with it; blur and scaling are theirs.
+    Deviations: it chooses among candidates, where they follow its gradient.
     Raises: SettingError for a blur that is not positive or a scaling not between 0 and 1.
     """
 

@@ -20,6 +20,7 @@ class TwoSampleAUROC(SeparateCriterion):
     Fails when: the pool's normals differ from the held-out ones, which were perhaps taken on another day; anomalies are
     so few that p (AUROC_1 - AUROC_2) drowns in noise.
     Cost: O((m + n) log(m + n)).
+    Deviations: it chooses among candidates, where the literature trains with it or estimates the AUROC.
     """
 
     name = "two-sample-auroc"
@@ -39,6 +40,7 @@ class Excess(SeparateCriterion):
 
     Fails when: as `TwoSampleAUROC`; besides, it is coarse where the pool is small (steps of 1/n).
     Cost: O((m + n) log m).
+    References: Feint's own; its expectation follows from the pool being a mixture. Deviations: none known.
     Raises: SettingError where `level` is not strictly between 0 and 1.
     """
 
@@ -65,6 +67,7 @@ class MeanEvidence(SeparateCriterion):
 
     Fails when: as `TwoSampleAUROC`. Its level depends on m, so compare candidates on the same held-out images.
     Cost: O((m + n) log m).
+    Deviations: none known.
     """
 
     name = "mean-evidence"
@@ -83,6 +86,7 @@ class PseudoAUROC(SeparateCriterion):
     Fails when: the pseudo-anomalies do not resemble the real ones: it never looks at the pool. If each candidate is
     judged on pseudo-anomalies of its own, the candidate with the easiest ones wins: give all the same.
     Cost: O((m + k) log(m + k)).
+    References: none needed. Deviations: none known.
     """
 
     name = "pseudo-auroc"
