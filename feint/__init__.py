@@ -12,15 +12,32 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from feint.runs.api import assess, evaluate, pretrain, score, tune
+    from feint.export.api import export_run, score, score_in_bulk
+    from feint.runs.api import assess, evaluate, pretrain, refit, tune
     from feint.runs.estimator import FeintDetector
     from feint.runs.run import Run
 
-__all__ = ["FeintDetector", "Run", "__version__", "assess", "evaluate", "pretrain", "score", "tune"]
+__all__ = [
+    "FeintDetector",
+    "Run",
+    "__version__",
+    "assess",
+    "evaluate",
+    "export_run",
+    "pretrain",
+    "refit",
+    "score",
+    "score_in_bulk",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> object:
-    if name in {"tune", "score", "evaluate", "pretrain", "assess"}:
+    if name in {"export_run", "score", "score_in_bulk"}:
+        from feint.export import api as exporting
+
+        return getattr(exporting, name)
+    if name in {"tune", "evaluate", "refit", "pretrain", "assess"}:
         from feint.runs import api
 
         return getattr(api, name)

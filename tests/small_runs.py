@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from feint.cli import main
+from feint.cli import run
 from feint.runs import candidates
 from feint.runs.settings import BUDGETS, Budget
 
@@ -91,4 +91,4 @@ def tune_arguments(normal: Path, unlabelled: Path, out: Path, *more: object) -> 
 
 if __name__ == "__main__":
     make_small()
-    main()
+    run()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feint.cli.terminal import TerminalMonitor, say
+from feint.cli.terminal import TerminalMonitor, say, visible
 
 if TYPE_CHECKING:
     from feint.records.assessment import AssessmentRecord, MetricValues
@@ -54,7 +54,7 @@ def assess(
         print(record.model_dump_json(indent=2))  # noqa: T201
         return
     for each in record.skipped:
-        say(f"Left out: {each.path}: {each.reason}")
+        say(f"Left out: {visible(each.path)}: {each.reason}")
     print("\n".join([*_verdict(record), "", *_table(record), "", *record.notes]))  # noqa: T201
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from feint.cli.terminal import TerminalMonitor, say
+from feint.cli.terminal import TerminalMonitor, say, visible
 from feint.core.errors import SettingError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def check(
     elif sys.stdout.isatty():
         _print_table(record)
     else:
-        print("\n".join(f"{topic}: {text}" for topic, text in _lines(record)))  # noqa: T201
+        print("\n".join(f"{topic}: {visible(text)}" for topic, text in _lines(record)))  # noqa: T201
     if not record.usable:
         raise typer.Exit(NOT_USABLE)
 
@@ -132,7 +132,7 @@ def _print_table(record: CheckRecord) -> None:
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for topic, text in _lines(record):
-        table.add_row(Text(topic, style="bold"), Text(text))
+        table.add_row(Text(topic, style="bold"), Text(visible(text)))
     Console().print(table)
 
 

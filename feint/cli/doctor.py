@@ -26,7 +26,9 @@ from feint.core.streams import seed_of, stream
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EXTRAS = ("pyarrow", "kornia", "timm", "ray", "onnxruntime", "fastapi", "elpv_dataset")
+EXTRAS = (
+    "pyarrow", "timm", "ray", "onnxruntime", "openvino", "fastapi", "tensorboard", "mlflow", "elpv_dataset",
+)  # fmt: skip
 REINSTALL = "Reinstall it: pip install --force-reinstall"
 
 

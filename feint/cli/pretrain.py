@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from feint.cli.terminal import TerminalMonitor, say
+from feint.cli.terminal import TerminalMonitor, TrackOption, say
 
 
 class PrecisionChoice(StrEnum):
@@ -57,6 +57,7 @@ def pretrain(
     device: Annotated[str, typer.Option(help="cpu or cuda.", metavar="D")] = "cpu",
     seed: Annotated[int, typer.Option(help="Same seed, same machine: same weights to the last bit.", min=0)] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an interrupted attempt has saved.")] = False,
+    track: TrackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON on stdout.")] = False,
 ) -> None:
     """Pretrain an encoder on IMAGES without a label; N processes: torchrun --nproc-per-node N -m feint pretrain ..."""
@@ -80,6 +81,7 @@ def pretrain(
             seed=seed,
             resume=resume,
             monitor=monitor,
+            trackers=track or (),
         )
     if not in_first_process():
         return

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-import sys
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feint.cli.terminal import say
+from feint.cli.terminal import StatusLine, TrackOption, duration, say
 
 if TYPE_CHECKING:
     from feint.studies.run import Progress
 
-LINE_EVERY = 15.0
 FAILED_SHOWN = 10
 
 app = typer.Typer(
@@ -80,6 +77,7 @@ def run(
     workers: Annotated[int | None, typer.Option(help="How many at a time (default: one per core).", min=1)] = None,
     address: Annotated[str | None, typer.Option(help="HOST:PORT of a Ray cluster.", metavar="HOST:PORT")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run the cells again that failed.")] = False,
+    track: TrackOption = None,
 ) -> None:
     """Run the cells of a plan that STORE does not hold yet. Kill it at any moment: nothing finished is run twice."""
     if dry_run:
@@ -91,8 +89,9 @@ def run(
 
     with Lines() as tell:
         counts = run_study(
-            plan, store, backend=backend.value, workers=workers, address=address, retry_failed=retry_failed, tell=tell
-        )
+            plan, store, backend=backend.value, workers=workers, address=address, retry_failed=retry_failed, tell=tell,
+            trackers=track or (),
+        )  # fmt: skip
     say(f"{counts.done} cells done, {counts.failed} failed. Next: feint study report {store} --out study.html")
     if counts.failed:
         say(f"`feint study status {store}` says why; --retry-failed runs them again.")
@@ -157,37 +156,14 @@ def report(
     say(f"Wrote {out}.")
 
 
-class Lines:
-    """Says how far the study is: one line kept up to date in a terminal, one every 15 seconds elsewhere."""
-
-    def __enter__(self) -> Lines:
-        self._spoken = -math.inf
-        self._terminal = sys.stderr.isatty()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._terminal:
-            say("")
+class Lines(StatusLine):
+    """Says how far the study is."""
 
     def __call__(self, progress: Progress) -> None:
         for note in progress.notes:
             say(f"note: {note}")
-        now, counts = time.monotonic(), progress.counts
-        if not self._terminal and now - self._spoken < LINE_EVERY and counts.left:
-            return
-        self._spoken = now
+        counts = progress.counts
         line = f"{counts.done} done, {counts.failed} failed, {counts.left} left"
         if math.isfinite(progress.per_minute):
-            line += f"; {progress.per_minute:.1f} cells a minute, {_duration(progress.seconds_left)} to go"
-        if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{line}")
-            sys.stderr.flush()
-        else:
-            say(line)
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return "under a minute"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+            line += f"; {progress.per_minute:.1f} cells a minute, {duration(progress.seconds_left)} to go"
+        self.show(line, last=not counts.left)

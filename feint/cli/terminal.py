@@ -2,25 +2,87 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
+import unicodedata
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LINE_EVERY = 15.0
+STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format, halves of pairs, line and paragraph ends
+
+TrackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track", help="Tell tensorboard[:FOLDER] or mlflow[:URI] of the run, too; repeatable.", metavar="TRACKER"
+    ),
+]
 
 
 def say(text: str) -> None:
-    """Print a line on stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """Print a line, or several, on stderr."""
+    print("\n".join(map(visible, text.split("\n"))), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def visible(text: str) -> str:
+    r"""Return text, such as the name of a file, in which what would steer a terminal shows as an escape.
+
+    Example:
+        >>> print(visible("two" + chr(10) + "lines" + chr(27) + ".png"))
+        two\nlines\x1b.png
+    """
+    return "".join(
+        each.encode("unicode_escape").decode() if unicodedata.category(each) in STEERING else each for each in text
+    )
 
 
 def names_in(text: str | None) -> tuple[str, ...] | None:
     """Split `a,b` into names; None stays None."""
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+class StatusLine:
+    """Shows one line kept up to date in a terminal; elsewhere a line at first, at the end and every 15 seconds."""
+
+    def __enter__(self) -> Self:
+        self._spoken = -math.inf
+        self._terminal = sys.stderr.isatty()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._terminal:
+            say("")
+
+    def show(self, line: str, *, last: bool) -> None:
+        """Show what there is to say now, unless it must wait; the last word never waits."""
+        now = time.monotonic()
+        if not self._terminal and now - self._spoken < LINE_EVERY and not last:
+            return
+        self._spoken = now
+        if self._terminal:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+        else:
+            say(line)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in hours and minutes.
+
+    Example:
+        >>> duration(20), duration(600), duration(7260)
+        ('under a minute', '10 min', '2 h 1 min')
+    """
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 class TerminalMonitor:
@@ -55,7 +117,7 @@ class TerminalMonitor:
     def say(self, text: str) -> None:
         """Print a sentence, above the bars if there are any."""
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print("\n".join(map(visible, text.split("\n"))), markup=False, highlight=False)
         else:
             say(text)
 

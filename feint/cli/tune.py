@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from feint.cli.terminal import TerminalMonitor, names_in, say
+from feint.cli.terminal import TerminalMonitor, TrackOption, names_in, say
 
 
 class BudgetChoice(StrEnum):
@@ -62,6 +62,7 @@ def tune(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what an interrupted attempt has finished.")
     ] = False,
+    track: TrackOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a summary as JSON on stdout, all else on stderr.")
     ] = False,
@@ -86,6 +87,7 @@ def tune(
             device=device,
             resume=resume,
             monitor=monitor,
+            trackers=track or (),
         )
     record = run.record
     for warning in record.warnings:

@@ -90,18 +90,23 @@ def _folds(
         raise SettingError(f"cross-fitting needs at least 2 folds: got {folds}.")
     if groups is not None and len(groups) != len(unlabelled):
         raise InputError(f"give a group for each of {len(unlabelled)} unlabelled images: got {len(groups)}.")
-    of_image = torch.arange(len(unlabelled)) if groups is None else torch.tensor(groups)
-    _, group, sizes = torch.unique(of_image, return_inverse=True, return_counts=True)
-    for count, what in ((len(sizes), "different unlabelled images"), (len(held_out), "held-out normal images")):
+    of_image = range(len(unlabelled)) if groups is None else groups
+    for count, what in ((len(set(of_image)), "different unlabelled images"), (len(held_out), "held-out normal images")):
         if count < folds:
             raise InputError(f"{folds} folds need at least as many {what}: got {count}. Give more, or fewer folds.")
+    order = torch.randperm(len(held_out), generator=stream(seed, "held-out folds"))
+    return pool_folds(of_image, folds=folds, seed=seed), order % folds
+
+
+def pool_folds(groups: Sequence[int], *, folds: int, seed: int) -> Tensor:
+    """Return the fold, from 0, of each pool image (n,), of nearly the same size; those of one group stay together."""
+    _, group, sizes = torch.unique(torch.tensor(groups), return_inverse=True, return_counts=True)
     fold_of_group, filled = torch.zeros(len(sizes), dtype=torch.long), torch.zeros(folds, dtype=torch.long)
     for each in torch.randperm(len(sizes), generator=stream(seed, "pool folds")):
         emptiest = filled.argmin()
         fold_of_group[each] = emptiest
         filled[emptiest] += sizes[each]
-    order = torch.randperm(len(held_out), generator=stream(seed, "held-out folds"))
-    return fold_of_group[group], order % folds
+    return fold_of_group[group]
 
 
 def _centre_and_spread(scores: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Literal, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -59,16 +59,21 @@ class DiscriminatorScorer(Scorer):
         """Return every score (n,), higher = more anomalous, for images (n, c, h, w) in [0, 1], from one pass."""
         self._check(images)
         maps = self.classifier.encoder.maps(images)
-        embedding = maps[-1].mean((2, 3))
-        return {
-            "logit": self.classifier.logit(embedding),
-            "gaussian": self.gaussian(embedding),
-            "pooled": self.pooled(pooled(maps)),
-            "position": self.position(maps[POSITION_STAGE]).flatten(1).amax(1),
-        }
+        return {name: self._score_of(maps, name) for name in SCORES}
 
     def _scores(self, images: Tensor) -> Tensor:
-        return self.all_scores(images)[self.score]
+        return self._score_of(self.classifier.encoder.maps(images), self.score)
+
+    def _score_of(self, maps: list[Tensor], name: ScoreName) -> Tensor:
+        """Return one score (n,) from the maps of all stages; the others cost more than it does."""
+        if name == "pooled":
+            found = self.pooled(pooled(maps))
+        elif name == "position":
+            found = self.position(maps[POSITION_STAGE]).flatten(1).amax(1)
+        else:
+            embedding = maps[-1].mean((2, 3))
+            found = self.gaussian(embedding) if name == "gaussian" else self.classifier.logit(embedding)
+        return cast("Tensor", found)
 
     def _embeddings(self, images: Tensor) -> Tensor:
         embeddings: Tensor = self.classifier.encoder(images)

@@ -96,8 +96,15 @@ def multiplications(channels: int, size: tuple[int, int], *, width: int, depth: 
 
 
 def pooled(maps: list[Tensor]) -> Tensor:
-    """Return the mean, the maximum and the standard deviation of every map, side by side: (n, 3 sum of c_i)."""
-    statistics = [
-        torch.cat([m.mean((2, 3)), m.amax((2, 3)), torch.var(m, dim=(2, 3), correction=0).sqrt()], dim=1) for m in maps
-    ]
+    """Return the mean, the maximum and the standard deviation of every map, side by side: (n, 3 sum of c_i).
+
+    The spread is computed in two passes: torch.var takes four times as long on a CPU.
+    """
+    statistics = []
+    for m in maps:
+        flat = m.flatten(2)
+        mean = flat.mean(2)
+        away = flat - mean[..., None]
+        spread = (away * away).mean(2).sqrt()
+        statistics.append(torch.cat([mean, flat.amax(2), spread], dim=1))
     return torch.cat(statistics, dim=1)

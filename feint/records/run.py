@@ -89,15 +89,18 @@ class CandidateRecord(Record):
     """One row of the table of candidates, judged without labels. Its scores stand in candidates.csv under its name."""
 
     name: str = Field(description="unique; 'none' = the scores on the untrained encoder")
-    kind: Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled", "ensemble"] = Field(
+    kind: Literal["none", "autoencoder", "tuned", "random", "features", "unlabelled", "ensemble", "marked"] = Field(
         description="'tuned', 'random': an augmentation at tuned or random magnitudes; 'features': distances on a "
-        "pretrained encoder; 'unlabelled': learned from normal against unlabelled images; 'ensemble': mean of others"
+        "pretrained encoder; 'unlabelled': learned from normal against unlabelled images; 'ensemble': mean of others; "
+        "'marked': learned from images that a person has marked, in a refit"
     )
     augmentation: str = Field(description="'none' where there is none")
     magnitudes: dict[str, tuple[float, float]] = Field(description="name -> (low, high) drawn from; equal when static")
     size: tuple[int, int] = Field(description="height, width in pixels")
     members: list[str] = Field(default=[], description="of an ensemble: the candidates that vote")
-    criterion: Estimate | None = Field(description="the number by which candidates are ranked; None if it failed")
+    criterion: Estimate | None = Field(
+        description="the number by which candidates are ranked; None if it failed or was not ranked"
+    )
     excess_95: float | None
     excess_99: float | None
     estimated_auroc: Estimate | None = Field(
@@ -151,6 +154,9 @@ class FoundRecord(Record):
     sentence: str
     any_anomaly_p_value: float = Field(
         description="p-value of 'the unlabelled images are all normal' by the share flagged"
+    )
+    together_p_value: float | None = Field(
+        default=None, description="the same by the ranks of all of them; None in runs made before it was computed"
     )
 
 

@@ -77,6 +77,7 @@ def _said(origin: str, made: ShareRecord | ChoiceRecord) -> str:
         "autoencoder": "redrawing your normal images",
         "features": "nothing here: a network trained elsewhere compares with your normal images",
         "unlabelled": "telling your unlabelled images from the normal ones",
+        "marked": "telling the images you marked anomalous from normal ones",
     }.get(origin) or words.augmentation(made.augmentation, made.magnitudes)
 
 

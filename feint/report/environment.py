@@ -9,6 +9,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from feint.report import words
 
+FILTERS = {
+    "count": words.count,
+    "number": words.number,
+    "decimals": words.decimals,
+    "percent": words.percent,
+    "p_value": words.p_value,
+    "duration": words.duration,
+}
+
 
 @cache
 def environment(folder: Path) -> Environment:
@@ -20,12 +29,5 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    made.filters.update(
-        count=words.count,
-        number=words.number,
-        decimals=words.decimals,
-        percent=words.percent,
-        p_value=words.p_value,
-        duration=words.duration,
-    )
+    made.filters.update(FILTERS)
     return made

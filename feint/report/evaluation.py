@@ -63,6 +63,7 @@ def _section(record: RunRecord, evaluation: EvaluationRecord) -> str:
         .get_template("labels.html")
         .render(
             evaluation=evaluation,
+            marked=record.label_reads > 0,
             candidates=[(each, known[each.name]) for each in sorted(evaluation.candidates, key=_criterion)],
             regret=_regret(evaluation.candidates, known),
             landscapes=[each for each in shown if any(panel.auroc for panel in each.panels)],

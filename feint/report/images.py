@@ -54,6 +54,12 @@ def overlay(
     return shown
 
 
+def map_colours() -> NDArray[np.uint8]:
+    """Return red, green, blue and opacity (256, 4) of each grey level of a map; opacity rises evenly from clear."""
+    shown: NDArray[np.uint8] = np.rint(np.column_stack([_colours(), np.arange(256)])).astype(np.uint8)
+    return shown
+
+
 def legend(steps: int = 9) -> list[str]:
     """Return the colours of the map from low to high as CSS colours."""
     chosen = _colours()[np.linspace(0, 255, steps).round().astype(int)]

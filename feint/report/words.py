@@ -19,6 +19,7 @@ ORIGINS = {
     "features": "compares with normal images by a network made elsewhere",
     "unlabelled": "learns to tell unlabelled from normal images",
     "ensemble": "mean of the candidates that vote",
+    "marked": "learns from the images you marked",
 }
 VERDICTS = {
     "augmentation": "Recommended",
@@ -245,6 +246,7 @@ def candidate(origin: str, name: str, magnitudes: dict[str, Range], *, members: 
         "features": "pretrained network",
         "unlabelled": "normal against unlabelled images",
         "ensemble": f"{members} candidates together",
+        "marked": "the images you marked",
     }.get(origin, origin)
 
 
@@ -260,6 +262,11 @@ def _tone(amplitude: Range | None) -> str:
         return ""
     strength = max(abs(amplitude[0]), abs(amplitude[1]))
     return (" faint" if strength < 0.2 else "") + (" bright" if amplitude[1] <= 0 else " dark")
+
+
+def times(n: int) -> str:
+    """Return how often: `once`, `3 times`."""
+    return "once" if n == 1 else f"{n} times"
 
 
 def listed(things: list[str]) -> str:

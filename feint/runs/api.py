@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,9 @@ from feint.runs.preparing import ImagesLike
 from feint.runs.progress import Monitor
 from feint.runs.run import Run
 from feint.runs.settings import BudgetName, TuneSettings
+from feint.trackers import TrackerLike
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from feint.records.assessment import AssessmentRecord
     from feint.records.evaluation import EvaluationRecord
     from feint.records.pretraining import PretrainingRecord
@@ -40,6 +39,7 @@ def tune(
     device: str = "cpu",
     resume: bool = False,
     monitor: Monitor | None = None,
+    trackers: Sequence[TrackerLike] = (),
 ) -> Run:
     """Tune the augmentation to these images without a label, train the detector, score every image; return the run.
 
@@ -62,6 +62,8 @@ def tune(
         device: "cpu" or "cuda".
         resume: take up what an interrupted attempt at `out` has finished.
         monitor: is told about progress.
+        trackers: are told of losses, landscapes, criteria, pictures and files: "tensorboard", "mlflow",
+            "mlflow:PLACE", or a `feint.core.tracking.Tracker`. One that fails is left out, and the run goes on.
 
     Raises: SettingError, InputError, UnsupportedRateError, OutputError, WorkerError; each says what to do.
     Cost: with the standard budget about five minutes on two cores; memory below 2 GiB.
@@ -86,21 +88,14 @@ def tune(
     except ValidationError as error:
         raise SettingError(problems(error)) from None
     return run_tune(
-        normal, unlabelled, settings, out=None if out is None else Path(out), resume=resume, monitor=monitor
+        normal,
+        unlabelled,
+        settings,
+        out=None if out is None else Path(out),
+        resume=resume,
+        monitor=monitor,
+        trackers=trackers,
     )
-
-
-def score(run: str | Path | Run, images: ImagesLike, *, maps: str | Path | None = None) -> pd.DataFrame:
-    """Return path, score, p_value and flagged of new images, highest score first, by a saved run.
-
-    Args:
-        run: the run or its folder. images: as for `tune`. maps: a folder to make, for anomaly maps as grey PNG files.
-
-    Raises: InputError, IntegrityError, OutputError.
-    """
-    from feint.runs.score import score_images
-
-    return score_images(_run(run), images, maps=None if maps is None else Path(maps)).table
 
 
 def evaluate(run: str | Path | Run, labels: str | Path, *, all_candidates: bool = False) -> EvaluationRecord:
@@ -115,6 +110,32 @@ def evaluate(run: str | Path | Run, labels: str | Path, *, all_candidates: bool 
     from feint.runs.evaluate import evaluate_run
 
     return evaluate_run(_run(run), labels, all_candidates=all_candidates)
+
+
+def refit(
+    run: str | Path | Run,
+    marks: str | Path | Mapping[str, int],
+    *,
+    out: str | Path,
+    seed: int = 0,
+    monitor: Monitor | None = None,
+) -> Run:
+    """Learn from images that a person has marked, calibrate anew, and return a new run beside the old one.
+
+    Args:
+        run: the run or its folder. marks: a CSV `path,label` (0 normal, 1 anomalous), or labels by path; the paths are
+            those of the run's scores.csv.
+        out: the folder to make; it must not exist.
+        seed: same seed, same machine: same scores to the last bit. monitor: is told about progress.
+
+    Raises: InputError, IntegrityError, OutputError, CollapseError, WorkerError; each says what to do.
+    Cost: a minute on one core with some hundred images of 64 px.
+    """
+    from feint.runs import refit as refitting
+    from feint.runs.refit_marks import read_marks
+
+    found = marks if isinstance(marks, Mapping) else read_marks(marks)
+    return refitting.refit(_run(run), found, out=Path(out), seed=seed, monitor=monitor)
 
 
 def pretrain(
@@ -134,6 +155,7 @@ def pretrain(
     seed: int = 0,
     resume: bool = False,
     monitor: Monitor | None = None,
+    trackers: Sequence[TrackerLike] = (),
 ) -> PretrainingRecord:
     """Pretrain an encoder on unlabelled images; return the record that `out` then holds beside its weights.
 
@@ -151,7 +173,7 @@ def pretrain(
         precision: "fp32" or "bf16", which computes in half precision where it can.
         device: "cpu" or "cuda". seed: same seed, same machine: same weights to the last bit.
         resume: go on with what an interrupted attempt at `out` has saved.
-        monitor: is told about progress.
+        monitor: is told about progress. trackers: are told of every step, of alarms and files; as for `tune`.
 
     Raises: SettingError, InputError, OutputError, IntegrityError, CollapseError; each says what to do.
     Cost: `steps` times `batch` images, each seen twice, forward and backward. The images stay on disk, as pixels.
@@ -176,7 +198,7 @@ def pretrain(
         settings = PretrainSettings.model_validate(values)
     except ValidationError as error:
         raise SettingError(problems(error)) from None
-    return run_pretrain(images, settings, out=Path(out), resume=resume, monitor=monitor)
+    return run_pretrain(images, settings, out=Path(out), resume=resume, monitor=monitor, trackers=trackers)
 
 
 def assess(

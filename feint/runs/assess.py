@@ -17,7 +17,7 @@ from feint.backends import available_cores, limit_threads
 from feint.core.errors import InputError
 from feint.core.files import write_text
 from feint.data import Decoded, decode, open_images
-from feint.metrics.representations import DIRECTIONS, clid, collapse_alarms, std_of_l2
+from feint.metrics.representations import DIRECTIONS, clid, collapse_alarms, projector_alarms, std_of_l2
 from feint.records.assessment import AssessmentRecord, CheckpointRecord, KeepRecord, MetricRecord, MetricValues
 from feint.records.run import WarningRecord
 from feint.runs.finished_pretraining import Pretrained
@@ -157,16 +157,10 @@ def _alarms(
     measured: dict[str, Measured], spreads: dict[str, float], *, losses: NDArray[np.float64], floor: float | None
 ) -> list[WarningRecord]:
     """Return the alarms of the encoder and the loss, and that of the projector where it has collapsed."""
-    encoder = collapse_alarms(measured["encoder"].z, untrained_spread=spreads["encoder"], loss=losses, floor=floor)
-    found = [WarningRecord(code=each.code, message=each.sentence) for each in encoder]
+    found = collapse_alarms(measured["encoder"].z, untrained_spread=spreads["encoder"], loss=losses, floor=floor)
     if "projector" in measured:
-        codes = {each.code for each in collapse_alarms(measured["projector"].z, untrained_spread=spreads["projector"])}
-        if codes & {"collapsed_embeddings", "non_finite_embeddings"}:
-            message = (
-                "the projector gives nearly the same for all images, or no numbers: the encoder learns nothing more."
-            )
-            found.append(WarningRecord(code="collapsed_projector", message=message))
-    return found
+        found += projector_alarms(measured["projector"].z, untrained_spread=spreads["projector"])
+    return [WarningRecord(code=each.code, message=each.sentence) for each in found]
 
 
 def _add_clid(pool: list[Metrics]) -> None:

@@ -15,7 +15,8 @@ from feint.augmentations.policies import MIXED
 from feint.detectors import Discriminator
 from feint.detectors.committee import Unit, unit_of
 from feint.networks.conv import multiplications
-from feint.runs.jobs import FinalJob, LandscapeJob, Material, TrainingJob, load_scores, load_searched
+from feint.runs.committee_jobs import FinalJob
+from feint.runs.jobs import LandscapeJob, Material, TrainingJob, load_scores, load_searched
 from feint.runs.landscapes import landscape_jobs, settings_at
 from feint.runs.preparing import Prepared
 from feint.runs.pretrained import LITE0_SETTINGS, Start

@@ -11,7 +11,8 @@ import torch
 
 from feint.backends import awaited
 from feint.core.streams import stream
-from feint.runs.jobs import FinalJob, Job, Pixels, execute, judge_rows, map_rows
+from feint.runs.committee_jobs import CommitteeJob, judge_rows, map_rows
+from feint.runs.jobs import Job, Pixels, execute
 from feint.runs.progress import Monitor
 from feint.runs.workspace import Workspace
 
@@ -47,11 +48,11 @@ class Crew:
         if first is not None:
             raise first
 
-    def scores(self, job: FinalJob, rows: np.ndarray) -> np.ndarray:
+    def scores(self, job: CommitteeJob, rows: np.ndarray) -> np.ndarray:
         """Return scores (1 + folds, n) of chosen normal images by finished voters: see `judge_rows`."""
         return awaited(self.backend.submit(judge_rows, job, self.space.jobs, rows=rows))
 
-    def maps(self, job: FinalJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
+    def maps(self, job: CommitteeJob, requests: list[tuple[Pixels, np.ndarray]]) -> list[np.ndarray]:
         """Return the anomaly maps of a finished committee for the rows of each request."""
         return awaited(self.backend.submit(map_rows, job, self.space.jobs, requests=requests))
 

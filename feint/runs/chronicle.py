@@ -20,7 +20,7 @@ from feint.core.errors import CollapseError, IntegrityError
 from feint.core.files import atomic, told, write_text
 from feint.core.pretraining import Learner, TrainableEncoder
 from feint.metrics.guards import Finding
-from feint.metrics.representations import collapse_alarms, rankme_centred, std_of_l2
+from feint.metrics.representations import collapse_alarms, projector_alarms, rankme_centred, std_of_l2
 from feint.pretraining.training import Pace, Pretraining, Step
 from feint.records.pretraining import PretrainingRecord
 from feint.records.run import WarningRecord
@@ -133,7 +133,7 @@ class Chronicle:
     def _is_due(self, step: Step, times: int) -> bool:
         return step.number % max(1, self.settings.steps // times) == 0
 
-    def _look(self, step: Step) -> dict[str, float]:
+    def _look(self, step: Step) -> dict[str, float | list[str]]:
         """Measure the embeddings, and raise what alarms there are."""
         z, projected = self._embedded()
         if not np.isfinite(z).all():
@@ -149,7 +149,7 @@ class Chronicle:
             if each.code not in self.alarms:
                 self.monitor.say(f"Alarm: {each.sentence}")
         self.alarms = {each.code: f"At step {step.number}, {each.sentence}" for each in found}
-        return {"std_of_l2": spread, "rankme_centred": rank_of_z}
+        return {"std_of_l2": spread, "rankme_centred": rank_of_z, "alarms": list(self.alarms)}
 
     def _findings(self, z: NDArray[np.float64], projected: NDArray[np.float64]) -> list[Finding]:
         """Return the alarms of the encoder; of the projector, whose rank is often low, only that of a collapse."""
@@ -157,11 +157,7 @@ class Chronicle:
         floor = self.pretraining.learner.floor(self.pretraining.batch)
         found = collapse_alarms(z, untrained_spread=of_z, loss=self.losses, floor=floor)
         if not np.array_equal(z, projected):
-            found += [
-                Finding(f"{each.code}@projector", f"seen through its projector, {each.sentence}")
-                for each in collapse_alarms(projected, untrained_spread=of_projected)
-                if each.code != "low_rank_embeddings"
-            ]
+            found += projector_alarms(projected, untrained_spread=of_projected)
         return found
 
     @torch.no_grad()
@@ -178,7 +174,7 @@ class Chronicle:
         chunks = [function(as_unit(each).to(device)).cpu() for each in torch.split(self._shown, SCORED_AT_ONCE)]
         return torch.cat(chunks).double().numpy()
 
-    def _log(self, step: Step, seen: dict[str, float]) -> None:
+    def _log(self, step: Step, seen: dict[str, float | list[str]]) -> None:
         rate = self.pretraining.training.optimisation.at(step.number - 1, self.settings.steps)
         pace = round(self.pace.rate, 1)
         line = {"step": step.number, "loss": step.loss, "rate": rate, "images_per_second": pace, **seen}

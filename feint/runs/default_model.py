@@ -15,8 +15,8 @@ from feint.data import ImageSet, decode, plan_preprocessing, survey
 from feint.detectors.committee import Committee, unit_of
 from feint.records.run import PreprocessingRecord
 from feint.runs.candidates import default_rows, planned
+from feint.runs.committee_jobs import MAPPED, map_unit_of
 from feint.runs.estimator_inputs import refuse_unreadable
-from feint.runs.jobs import MAPPED, map_unit_of
 from feint.runs.judging import Judged, map_scale_of, ranked
 from feint.runs.model import Member, Model, pixel_scores
 from feint.runs.preparing import groups_of, refuse_too_few, typical_side

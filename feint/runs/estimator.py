@@ -21,7 +21,7 @@ from feint.data import ImageSet, decode
 from feint.data.sources import Role
 from feint.runs.api import problems
 from feint.runs.default_model import fit_default
-from feint.runs.estimator_inputs import Channels, batches, images_of, refuse_unreadable
+from feint.runs.estimator_inputs import Channels, are_images, batches, images_of, refuse_unreadable
 from feint.runs.judging import Judged
 from feint.runs.model import MANIFEST, WEIGHTS, Model
 from feint.runs.settings import BudgetName, TuneSettings
@@ -97,7 +97,7 @@ class FeintDetector(BaseEstimator):  # type: ignore[misc]
         self.channels = channels
         self.out = out
 
-    def fit(self, X: object, y: object = None, *, unlabelled: object = None) -> Self:  # noqa: ARG002
+    def fit(self, X: object, y: object = None, *, unlabelled: object = None) -> Self:
         """Fit on normal images, and tune to unlabelled ones where there are any; return the estimator.
 
         With `unlabelled` this is `feint.tune`: augmentation and detector are chosen by how well they tell unlabelled
@@ -108,12 +108,17 @@ class FeintDetector(BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: normal images, at least 20; a few anomalous ones among them do little harm.
-            y: ignored, as by scikit-learn's outlier detectors: no label is ever read.
+            y: ignored, as by scikit-learn's outlier detectors: no label is ever read. Images in this place, which
+                labels cannot be taken for, are the unlabelled ones.
             unlabelled: normal and anomalous images mixed, as they come; by name, since scikit-learn gives y second.
 
         Raises: SettingError, InputError, UnsupportedRateError, OutputError, WorkerError; each says what to do.
         """
         settings = self._settings()
+        if are_images(y):
+            if unlabelled is not None:
+                raise SettingError("unlabelled images are given twice, second and by name: give them once.")
+            unlabelled = y
         images = self._images(X, "normal")
         if unlabelled is None:
             if self.out is not None:

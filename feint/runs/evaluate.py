@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,12 @@ from feint.metrics.roc import auroc
 from feint.records.evaluation import CandidateAuroc, EvaluationRecord, LandscapeAuroc
 from feint.records.run import Estimate
 from feint.report import with_evaluation
+from feint.runs.card import EVALUATION, write_card
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
 from feint.runs.score import score_images
 from feint.runs.weighed import read_landscapes, read_weighed, score_weighed
 from feint.stats.intervals import bootstrap_metrics
-
-FILE = "evaluation.json"
 
 
 def evaluate_run(
@@ -33,9 +33,14 @@ def evaluate_run(
 
     Images of a labelled test folder that were not among the unlabelled ones are scored by the run first. With
     `all_candidates` every candidate that was weighed is judged too, and the report shows it beside its criterion.
+    Images whose marks a refit has learned from judge nothing.
 
     Raises: InputError where labels cannot be read or matched, or are all of one kind.
     """
+    if all_candidates and run.refitted is not None:
+        raise InputError(
+            f"{run.path} is a refit, which weighs no candidates: evaluate them with the run that it was made from."
+        )
     opened = read_labels(labels)
     known, complete = _labels_of_pool(run, opened)
     table = run.scores
@@ -44,11 +49,12 @@ def evaluate_run(
     else:
         table = score_images(run, opened.folder, monitor=monitor or Silent()).table
         truth = match(opened, tuple(table.path))
+    truth = _not_learned(run, truth, tuple(table.path))
     found = bootstrap_metrics(
         truth.labels, table.score.to_numpy()[truth.rows], table.flagged.to_numpy()[truth.rows], seed=0
     )
-    store = run.path / FILE
-    reads = _label_reads(store) if store.exists() else 0
+    store = run.path / EVALUATION
+    reads = _label_reads(store) if store.exists() else run.record.label_reads
     record = EvaluationRecord(
         labels=str(labels),
         normal=int((truth.labels == 0).sum()),
@@ -62,7 +68,18 @@ def evaluate_run(
     shown = with_evaluation(_read_page(page), run.record, record)
     write_text(store, json.dumps(record.model_dump(mode="json"), indent=2))
     write_text(page, shown)
+    write_card(run.path)
     return record
+
+
+def _not_learned(run: Run, truth: Matched, names: tuple[str, ...]) -> Matched:
+    """Return the labels without those of images whose marks a refit has learned from."""
+    refitted = run.refitted
+    if refitted is None:
+        return truth
+    learned = {*refitted.roles.fitted_anomalous, *refitted.roles.fitted_normal}
+    kept = np.array([names[row] not in learned for row in truth.rows], dtype=bool)
+    return replace(truth, labels=truth.labels[kept], rows=truth.rows[kept])
 
 
 def _read_page(page: Path) -> str:

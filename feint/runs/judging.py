@@ -9,16 +9,15 @@ from typing import Literal
 import numpy as np
 
 from feint.calibration.conformal import leave_one_out_p_values, realised_rate, smallest_rate, threshold
-from feint.calibration.decision import too_many_flagged
 from feint.calibration.discoveries import power_warning
 from feint.records.run import CalibrationRecord, FoundRecord, WarningRecord
 from feint.runs.carrying_out import Crew
-from feint.runs.jobs import FinalJob, Finished, load_finished
+from feint.runs.committee_jobs import CommitteeJob, FinalJob, Finished, load_finished
+from feint.runs.finding import Calibration, find
 from feint.runs.model import Member, Model, calibrated, standardise
 from feint.runs.preparing import Prepared
 from feint.runs.settings import DEFAULT_RATE, TuneSettings
 
-SIGNIFICANT = 0.05
 MAPPED = 64
 
 
@@ -42,7 +41,7 @@ class Verdict:
     warnings: list[WarningRecord]
 
 
-def judge(data: Prepared, settings: TuneSettings, finals: list[FinalJob], crew: Crew) -> Verdict:
+def judge(data: Prepared, settings: TuneSettings, finals: Sequence[CommitteeJob], crew: Crew) -> Verdict:
     """Open the calibration normals, once, and judge every unlabelled image with the final detector.
 
     An unlabelled image is judged by voters that have not seen it: those of its fold, where they learn from the pool.
@@ -60,8 +59,9 @@ def judge(data: Prepared, settings: TuneSettings, finals: list[FinalJob], crew: 
     mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"
     model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=map_scale_of(maps))
     judged = _known_normals(*_judge_pool(finished, calibrations), data, model)
-    calibration_record = _calibration_record(model, settings, n)
-    return Verdict(model, judged, calibration_record, _found(judged, model, n, len(data.twins)), warnings)
+    names = [data.normal_names[i] for roles in data.rotations for i in roles.calibration]
+    told, advice = find(judged.p_values, model, Calibration(names, model.calibration_scores), known=len(data.twins))
+    return Verdict(model, judged, _calibration_record(model, settings, n), told, [*warnings, *advice])
 
 
 def _judge_pool(finished: list[Finished], calibrations: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -129,34 +129,6 @@ def _calibration_record(model: Model, settings: TuneSettings, n: int) -> Calibra
     return CalibrationRecord(
         images=n, mode=model.mode, asked=asked, rate=model.rate, threshold=line, realised=realised, guarantee=guarantee
     )
-
-
-def _found(judged: Judged, model: Model, n: int, known: int) -> FoundRecord:
-    """Return what was found, in one sentence, and whether it is more than chance."""
-    total, flagged = len(judged.scores), int(judged.flagged.sum())
-    tested = total - known
-    rate = model.rate if model.mode == "false_alarm_rate" else max(DEFAULT_RATE, smallest_rate(n))
-    exceeding = int((judged.p_values <= rate).sum())
-    chance = too_many_flagged(exceeding, unlabelled=tested, calibration=n, rate=rate) if tested else 1.0
-    expected = model.rate * (tested if model.mode == "false_alarm_rate" else flagged)
-    images = f"{total:,} unlabelled images"
-    if not tested:
-        sentence = f"Nothing found: all {images} also stand among the normal ones."
-    elif flagged == 0:
-        sentence = f"Nothing found: none of the {images} stands out from the normal ones."
-    elif model.mode == "fdr":
-        sentence = f"{flagged:,} of {images} are anomalous; about {expected:.0f} of them may be false alarms."
-    elif chance > SIGNIFICANT:
-        sentence = (
-            f"Nothing found: {flagged:,} of {images} stand above the threshold, no more than the {expected:.0f} "
-            "false alarms that chance explains."
-        )
-    else:
-        sentence = f"{flagged:,} of {images} look anomalous; if all were normal, about {expected:.0f} would."
-    return FoundRecord(
-        flagged=flagged, unlabelled=total, expected_false_alarms=expected, sentence=sentence,
-        any_anomaly_p_value=chance,
-    )  # fmt: skip
 
 
 def audit(data: Prepared, model: Model, audits: list[FinalJob], crew: Crew) -> Judged:

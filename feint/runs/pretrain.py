@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -20,12 +21,15 @@ from feint.core.errors import FeintError, OutputError
 from feint.networks.architectures import Architecture, build, save_encoder
 from feint.pretraining.training import Pretraining, Training
 from feint.records.pretraining import PretrainingRecord
-from feint.runs.chronicle import ENCODER, Chronicle
+from feint.runs.card import CARD, write_card
+from feint.runs.chronicle import ENCODER, LOG, RECORD, Chronicle
 from feint.runs.preparing import ImagesLike
 from feint.runs.pretrain_images import Prepared, prepare
 from feint.runs.pretrain_settings import PretrainSettings
 from feint.runs.progress import Monitor, Silent
+from feint.runs.tracking import Following, begin
 from feint.runs.workspace import Workspace
+from feint.trackers import Guarded, TrackerLike, trackers_of
 
 PATIENCE = timedelta(hours=12)
 GRACE = 5.0
@@ -35,7 +39,13 @@ T = TypeVar("T")
 
 
 def run_pretrain(
-    images: ImagesLike, settings: PretrainSettings, *, out: Path, resume: bool = False, monitor: Monitor | None = None
+    images: ImagesLike,
+    settings: PretrainSettings,
+    *,
+    out: Path,
+    resume: bool = False,
+    monitor: Monitor | None = None,
+    trackers: Sequence[TrackerLike] = (),
 ) -> PretrainingRecord:
     """Pretrain an encoder on unlabelled images; `out` then holds it with its record, which is returned.
 
@@ -49,10 +59,14 @@ def run_pretrain(
         speaker = (monitor or Silent()) if rank() == 0 else Silent()
         space = Workspace(out)
         try:
-            data = _by_the_first(lambda: _opened(images, settings, space, resume=resume, monitor=speaker))
-            record = _trained(data, settings, space, speaker)
-            if rank() == 0:
-                space.finish()
+            named = trackers_of(trackers)
+            with Guarded(speaker.say, named if rank() == 0 else []) as tracking:
+                data = _by_the_first(lambda: _opened(images, settings, space, resume=resume, monitor=speaker))
+                begin(tracking, "pretrain", settings, space)
+                record = _trained(data, settings, space, Following(speaker, tracking, space.result))
+                if rank() == 0:
+                    space.finish()
+                    tracking.end([out / name for name in (RECORD, LOG, CARD)], finished=True)
             return record
         except FeintError as error:
             if rank() > 0:
@@ -116,6 +130,7 @@ def _train(data: Prepared, settings: PretrainSettings, space: Workspace, monitor
     chronicle.begin()
     monitor.phase("pretraining")
     pretraining.run(chronicle.tell)
+    monitor.advance(settings.steps, settings.steps)
 
     def conclude() -> PretrainingRecord:
         record = chronicle.conclude()
@@ -127,6 +142,7 @@ def _train(data: Prepared, settings: PretrainSettings, space: Workspace, monitor
             size=data.size,
             readout=settings.readout,
         )
+        write_card(space.result)
         return record
 
     return _by_the_first(conclude)
@@ -141,6 +157,9 @@ def _processes(device: str) -> Iterator[None]:
         return
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    # Imported later, as optimisers do, its default arguments would hold the group, whose threads would never end: one
+    # that lets go of a tensor while the interpreter ends aborts the process.
+    import_module("torch.distributed.nn")
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
     try:
         limit_threads(divide(available_cores(), processes()))

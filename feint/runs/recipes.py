@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from feint.augmentations import AUGMENTATIONS, NUISANCES
@@ -15,7 +15,8 @@ from feint.core.augmentation import Mixture, Policy, PseudoAnomalies
 from feint.core.detector import Log, Scorer, no_log
 from feint.detectors import DETECTORS, POOL_DETECTORS
 from feint.detectors.committee import Committee
-from feint.detectors.cross_fitting import CrossFitted, cross_fitted
+from feint.detectors.cross_fitting import CrossFitted, cross_fitted, pool_folds
+from feint.detectors.marked import MarkedDeepSAD
 from feint.detectors.training import lines
 from feint.detectors.views import Viewed, seen, size_seen
 from feint.tuning.tuned import TunedDiscriminator
@@ -23,6 +24,8 @@ from feint.tuning.tuned import TunedDiscriminator
 Range = dict[str, tuple[float, float]]
 Setting = bool | int | float | str | tuple[int, int]
 FOLDS = 3
+MARKED = "deepsad-marked"
+LEARNERS = {MARKED: MarkedDeepSAD}
 FITTED: dict[str, Any] = {**DETECTORS, "tuned": TunedDiscriminator}
 
 
@@ -66,23 +69,44 @@ class Recipe(BaseModel):
 
     The detector "tuned" is trained over the whole range of its making and taken `at` one setting of the magnitudes.
     It sees images shrunk by `shrink`, or their `tiles` x `tiles` tiles one by one: see `feint.detectors.views`.
+    "deepsad-marked" learns from marked images on what finished `readers` see of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     detector: Literal[
-        "discriminator", "tuned", "ae", "feature-gaussian", "feature-knn", "patch-knn", "pool-classifier", "pool-probe"
+        "discriminator",
+        "tuned",
+        "ae",
+        "feature-gaussian",
+        "feature-knn",
+        "patch-knn",
+        "pool-classifier",
+        "pool-probe",
+        "deepsad-marked",
     ]
     settings: dict[str, Setting] = {}
     makings: tuple[Making, ...] = ()
     at: dict[str, float] = {}
     shrink: int = Field(default=1, ge=1)
     tiles: int = Field(default=1, ge=1)
+    readers: tuple[Recipe, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, written: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no readers where there are none: the seals of manifests from before there were any still hold."""
+        found: dict[str, Any] = written(self)
+        return {name: value for name, value in found.items() if name != "readers" or value}
 
     @property
     def learns_from_pool(self) -> bool:
         """Whether it is fitted on unlabelled images too, and therefore cross-fitted."""
         return self.detector in POOL_DETECTORS
+
+    @property
+    def learns_from_marks(self) -> bool:
+        """Whether it is fitted on images that a person has marked anomalous."""
+        return self.detector == MARKED
 
     @property
     def fine_tuned(self) -> bool:
@@ -131,17 +155,20 @@ class Recipe(BaseModel):
     ) -> CrossFitted[Scorer]:
         """Fit on normal and unlabelled images, once for each fold of the latter."""
         recipe = self._build(POOL_DETECTORS, nuisances, device)
-        first: dict[int, int] = {}
-        copies = [
-            first.setdefault(each, len(first))
-            for each in torch.unique(unlabelled.flatten(1), dim=0, return_inverse=True)[1].tolist()
-        ]
         seen = (self._seen(each) for each in (normals, unlabelled, held_out))
-        found = cross_fitted(recipe, *seen, folds=FOLDS, seed=seed, groups=copies)
+        found = cross_fitted(recipe, *seen, folds=FOLDS, seed=seed, groups=copies(unlabelled))
         return replace(found, scorers=tuple(self._viewed(each, normals) for each in found.scorers))
+
+    def fit_marked(self, readers: Sequence[Scorer], normals: Tensor, anomalous: Tensor, *, log: Log = no_log) -> Scorer:
+        """Fit on normal images (n, c, h, w) and on some that a person has marked anomalous (m, c, h, w), uint8."""
+        recipe: MarkedDeepSAD = self._build(LEARNERS, (), "cpu")
+        return recipe.fit(readers, normals, anomalous, log=log)
 
     def empty(self, channels: int, size: tuple[int, int]) -> Scorer:
         """Return a scorer of this recipe into which a saved state can be loaded."""
+        if self.learns_from_marks:
+            learner: MarkedDeepSAD = self._build(LEARNERS, (), "cpu")
+            return learner.scorer([each.empty(channels, size) for each in self.readers])
         inner = size_seen(size, shrink=self.shrink, tiles=self.tiles)
         with torch.random.fork_rng(devices=[]):
             scorer: Scorer = self._build({**FITTED, **POOL_DETECTORS}, (), "cpu").scorer(channels, inner)
@@ -188,6 +215,18 @@ class Voters(BaseModel):
         """Return a committee into which a saved state can be loaded."""
         committees = [blank([each.empty(channels, size) for each in self.recipes]) for _ in range(self.folds)]
         return committees[0] if len(committees) == 1 else blank(committees)
+
+
+def folds_of(unlabelled: Tensor, *, seed: int) -> Tensor:
+    """Return the fold (n,) in which `Recipe.cross_fit` under this seed puts unlabelled images (n, c, h, w), uint8."""
+    return pool_folds(copies(unlabelled), folds=FOLDS, seed=seed)
+
+
+def copies(images: Tensor) -> list[int]:
+    """Return a number for each image (n, c, h, w), the same for those with the same pixels."""
+    first: dict[int, int] = {}
+    found: list[int] = torch.unique(images.flatten(1), dim=0, return_inverse=True)[1].tolist()
+    return [first.setdefault(each, len(first)) for each in found]
 
 
 def blank(members: Sequence[Scorer]) -> Committee:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from feint.core.errors import InputError, IntegrityError
+from feint.records.refit import RefitRecord
 from feint.records.run import RunRecord
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from feint.runs.model import Model
 
+REFIT = "refit.json"
 COLUMNS: dict[Hashable, type] = {"path": str, "score": float, "p_value": float, "flagged": int}
 
 
@@ -52,6 +54,17 @@ class Run:
             raise IntegrityError(
                 f"{path} was cut short or changed: {str(error).splitlines()[0]}. Tune again."
             ) from error
+
+    @cached_property
+    def refitted(self) -> RefitRecord | None:
+        """How this run compares with the one it was refitted from: refit.json; None where it is no refit."""
+        path = self.path / REFIT
+        if not path.is_file():
+            return None
+        try:
+            return RefitRecord.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise IntegrityError(f"{path} was cut short or changed: copy it again, or refit again.") from error
 
     @cached_property
     def scores(self) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, final
 
@@ -32,6 +33,15 @@ def score_table(names: list[str], scores: np.ndarray, p_values: np.ndarray, flag
 
     table = pd.DataFrame({"path": names, "score": scores, "p_value": p_values, "flagged": flagged.astype(int)})
     return table.sort_values("score", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Return a table with the column path as CSV; a carriage return in a path is quoted, which pandas leaves out."""
+    odd = table["path"].str.contains("\r", regex=False).any()
+    text: str = table.to_csv(
+        index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if odd else csv.QUOTE_MINIMAL
+    )
+    return text
 
 
 def drift_warning(calibration: ArrayLike, scores: np.ndarray) -> str | None:

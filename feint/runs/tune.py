@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -31,8 +33,10 @@ from feint.runs.progress import Monitor, Phases, Silent
 from feint.runs.recipes import FOLDS
 from feint.runs.run import Run
 from feint.runs.settings import BUDGETS, Budget, TuneSettings
+from feint.runs.tracking import Following, begin, end_tune, tell_result
 from feint.runs.workspace import Workspace
 from feint.runs.writing import record_of, write_run
+from feint.trackers import Guarded, TrackerLike, trackers_of
 
 MOST_WORKERS = 8
 
@@ -45,6 +49,7 @@ def run_tune(
     out: Path | None = None,
     resume: bool = False,
     monitor: Monitor | None = None,
+    trackers: Sequence[TrackerLike] = (),
 ) -> Run:
     """Tune the augmentation to these images, train, choose and calibrate the detector, score every image.
 
@@ -52,27 +57,38 @@ def run_tune(
         normal, unlabelled: a folder, an MVTec category, a manifest, a list of paths, or an array of images.
         settings: see `TuneSettings`. out: the folder to make; a temporary one if None. resume: take up what an
             interrupted attempt at the same `out` has finished. monitor: is told about progress.
+        trackers: are told of losses, landscapes, criteria, pictures and files; see `feint.trackers`.
 
     Raises: InputError, UnsupportedRateError, SettingError, OutputError, WorkerError.
     Cost: with the standard budget about five minutes on two cores; memory below 2 GiB.
     """
+    monitor = monitor or Silent()
+    tracking = Guarded(monitor.say, trackers_of(trackers))
     space = Workspace(out or Path(mkdtemp(prefix="feint-")) / "run")
     space.open(resume=resume)
-    try:
-        _run(normal, unlabelled, settings, space, monitor or Silent())
-    except (InputError, SettingError, CollapseError, OSError) as error:
-        space.discard()
-        if out is None:
-            space.out.parent.rmdir()
-        if isinstance(error, OSError):
-            raise told(error, space.path) from error
-        raise
-    space.finish()
+    with tracking:
+        try:
+            _run(normal, unlabelled, settings, space, monitor, tracking)
+        except (InputError, SettingError, CollapseError, OSError) as error:
+            space.discard()
+            if out is None:
+                with suppress(OSError):  # a tracker has written there, too
+                    space.out.parent.rmdir()
+            if isinstance(error, OSError):
+                raise told(error, space.path) from error
+            raise
+        space.finish()
+        end_tune(tracking, space.out)
     return Run(space.out)
 
 
 def _run(
-    normal: ImagesLike, unlabelled: ImagesLike, settings: TuneSettings, space: Workspace, monitor: Monitor
+    normal: ImagesLike,
+    unlabelled: ImagesLike,
+    settings: TuneSettings,
+    space: Workspace,
+    monitor: Monitor,
+    tracking: Guarded,
 ) -> None:
     phases = Phases(monitor)
     workers = min(available_cores(), MOST_WORKERS) if settings.device == "cpu" else 1
@@ -92,11 +108,12 @@ def _run(
         "version": __version__,
     }
     space.claim(identity | {"start": start and start.settings})
+    begin(tracking, "tune", settings, space)
     budget = data.budget.shared_by(len(data.rotations))
 
     with open_backend(workers) as backend:
         _say_what_comes(data, settings, budget, workers=workers, monitor=monitor)
-        crew = Crew(backend, space, monitor)
+        crew = Crew(backend, space, Following(monitor, tracking, space.logs))
         with phases("searching magnitudes"):
             landscapes = _search(data, settings, budget, crew)
         with phases("training candidates"):
@@ -115,10 +132,11 @@ def _run(
         with phases("writing the report"):
             found = landscape_records(data, landscapes, space.jobs)
             record = record_of(data, settings, choice, verdict, phases=phases.records, landscapes=found)
-            write_run(
+            gallery = write_run(
                 record, data=data, choice=choice, landscapes=landscapes, finals=finals, verdict=verdict,
                 normals=normals, crew=crew,
             )  # fmt: skip
+    tell_result(tracking, record, gallery, map_scale=verdict.model.map_scale)
 
 
 def _search(data: Prepared, settings: TuneSettings, budget: Budget, crew: Crew) -> Landscapes:

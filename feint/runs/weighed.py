@@ -26,6 +26,7 @@ from feint.runs.landscapes import Landscapes
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import FOLDS, Recipe, blank
 from feint.runs.score import scores_of_images
+from feint.runs.scored import csv_text
 
 FOLDER, TABLE, LIST = "candidates", "candidates.csv", "candidates.json"
 LANDSCAPES = "landscapes.safetensors"
@@ -86,7 +87,7 @@ def write_weighed(folder: Path, *, data: Prepared, choice: Choice, landscapes: L
     (folder / FOLDER).mkdir(exist_ok=True)
     columns: dict[str, object] = {"path": [data.unlabelled_names[i] for i in data.pool]}
     columns |= {name: scores_of(choice, c)[1] for c, name in enumerate(choice.names)}
-    write_text(folder / TABLE, pd.DataFrame(columns).to_csv(index=False, lineterminator="\n"))
+    write_text(folder / TABLE, csv_text(pd.DataFrame(columns)))
     _write_landscapes(folder / LANDSCAPES, landscapes, jobs)
     weighed = [
         Weighed(name=each.name, recipe=each.recipes[0], preprocessing=data.preprocessing[each.px], unit=each.unit(0))

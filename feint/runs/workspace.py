@@ -14,6 +14,7 @@ from feint.core.errors import OutputError
 from feint.core.files import told, write_text
 
 SUFFIX = ".partial"
+IDENTITY = "identity.txt"
 
 
 class Workspace:
@@ -56,11 +57,17 @@ class Workspace:
     def result(self) -> Path:
         return self.path / "result"
 
+    @property
+    def key(self) -> str:
+        """Name what is computed here, once it is claimed, and where: the same whenever it is resumed."""
+        text = f"{(self.path / IDENTITY).read_text(encoding='utf-8')} {self.out.absolute()}"
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
+
     def claim(self, identity: dict[str, object]) -> None:
         """Record what is computed here; what was finished under another identity is removed."""
         text = json.dumps(identity, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        marker = self.path / "identity.txt"
+        marker = self.path / IDENTITY
         if marker.exists():
             if marker.read_text(encoding="utf-8") == digest:
                 return

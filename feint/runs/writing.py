@@ -6,6 +6,7 @@ import datetime
 import json
 import platform
 import shlex
+from collections.abc import Sequence
 from importlib import metadata
 
 import numpy as np
@@ -17,13 +18,16 @@ from feint.core.files import write_text
 from feint.core.streams import numpy_stream, stream
 from feint.records.run import LandscapeRecord, PhaseRecord, RunRecord, ShareRecord
 from feint.report import Gallery, Picture, PseudoGroup, render
+from feint.runs.card import write_card
 from feint.runs.carrying_out import Crew
 from feint.runs.choosing import Choice, candidate_records, choice_record, choice_warnings
-from feint.runs.jobs import FinalJob, Pixels
+from feint.runs.committee_jobs import CommitteeJob, FinalJob
+from feint.runs.jobs import Pixels
 from feint.runs.judging import Judged, Verdict
 from feint.runs.landscapes import Landscapes
 from feint.runs.preparing import Prepared
 from feint.runs.recipes import Making
+from feint.runs.scored import csv_text, score_table
 from feint.runs.settings import TuneSettings
 from feint.runs.weighed import write_weighed
 
@@ -80,14 +84,29 @@ def write_run(
     verdict: Verdict,
     normals: Judged,
     crew: Crew,
-) -> None:
-    """Write everything a run consists of into the workspace's result folder."""
+) -> Gallery:
+    """Write everything a run consists of into the workspace's result folder; return the pictures of its page."""
+    folder = crew.space.result
+    folder.mkdir(exist_ok=True)
+    write_weighed(folder, data=data, choice=choice, landscapes=landscapes, jobs=crew.space.jobs)
+    return write_detector(record, data=data, finals=finals, verdict=verdict, normals=normals, crew=crew)
+
+
+def write_detector(
+    record: RunRecord,
+    *,
+    data: Prepared,
+    finals: Sequence[CommitteeJob],
+    verdict: Verdict,
+    normals: Judged,
+    crew: Crew,
+) -> Gallery:
+    """Write what a run consists of but the candidates it has weighed; return the pictures of its page."""
     folder = crew.space.result
     folder.mkdir(exist_ok=True)
     verdict.model.save(folder, version=__version__)
     write_text(folder / "scores.csv", table(data.unlabelled_names, verdict.unlabelled))
     write_text(folder / "normals.csv", table(data.normal_names, normals))
-    write_weighed(folder, data=data, choice=choice, landscapes=landscapes, jobs=crew.space.jobs)
     logs = sorted(crew.space.logs.glob("*.jsonl"))
     write_text(folder / "metrics.jsonl", "".join(log.read_text(encoding="utf-8") for log in logs))
     gallery = _gallery(record, data, finals, verdict, normals, crew)
@@ -100,21 +119,22 @@ def write_run(
     )
     write_text(folder / "report.html", page)
     write_text(folder / "run.json", json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False))
+    write_card(folder)
+    return gallery
 
 
 def table(names: tuple[str, ...], judged: Judged) -> str:
     """Return the CSV `path,score,p_value,flagged`, highest score first."""
-    import pandas as pd
-
-    frame = pd.DataFrame(
-        {"path": names, "score": judged.scores, "p_value": judged.p_values, "flagged": judged.flagged.astype(int)}
-    )
-    text: str = frame.sort_values("score", ascending=False, kind="stable").to_csv(index=False, lineterminator="\n")
-    return text
+    return csv_text(score_table(list(names), judged.scores, judged.p_values, judged.flagged))
 
 
 def _gallery(
-    record: RunRecord, data: Prepared, finals: list[FinalJob], verdict: Verdict, normals: Judged, crew: Crew
+    record: RunRecord,
+    data: Prepared,
+    finals: Sequence[CommitteeJob],
+    verdict: Verdict,
+    normals: Judged,
+    crew: Crew,
 ) -> Gallery:
     """Return the pictures of the report, with maps by the chosen detector."""
     job, found = finals[0], verdict.unlabelled
@@ -151,7 +171,7 @@ def _pictures(
     ]
 
 
-def _group(record: RunRecord, data: Prepared, job: FinalJob, share: ShareRecord) -> PseudoGroup:
+def _group(record: RunRecord, data: Prepared, job: CommitteeJob, share: ShareRecord) -> PseudoGroup:
     """Return normal images beside the pseudo-anomalies that one share of the answer makes of them."""
     rows = numpy_stream(record.seed, "pairs").permutation(data.rotations[0].training)[:PAIRS_SHOWN]
     images = job.material.normal.rows(rows)

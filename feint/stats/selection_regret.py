@@ -40,8 +40,8 @@ def top_one_regret(auroc: ArrayLike, criterion: ArrayLike) -> FloatArray:
     highest = np.where(able, m, -np.inf).max(axis=0)
     chosen = able & (m == highest)
     count = chosen.sum(axis=0)
-    mean = np.divide((y * chosen).sum(axis=0), count, out=np.full(y.shape[1], np.nan), where=count > 0)
-    regret: FloatArray = y.max(axis=0) - mean
+    lost = ((y.max(axis=0) - y) * chosen).sum(axis=0)
+    regret: FloatArray = np.divide(lost, count, out=np.full(y.shape[1], np.nan), where=count > 0)
     return regret
 
 

@@ -21,10 +21,12 @@ from feint.studies.cell import Cell, Found, Images, Outcome, code_version, exper
 from feint.studies.plan import Arm, DataTable, Plan, arms_of, learns_from_unlabelled, settings_of_arm
 from feint.studies.plan_file import read_plan
 from feint.studies.store import Counts, Store
+from feint.studies.tracked import tracked
 from feint.studies.tune_pool import task_name
 from feint.studies.wild_cell import WildCell, WildImages, wild_experiment
 from feint.studies.wild_plan import WildPlan
 from feint.studies.wild_run import wild_cells
+from feint.trackers import TrackerLike, trackers_of
 
 WAITING_PER_WORKER = 2
 DONE = {"done", "failed"}
@@ -67,17 +69,19 @@ def run_study(
     address: str | None = None,
     retry_failed: bool = False,
     tell: Callable[[Progress], None] = lambda _: None,
+    trackers: Sequence[TrackerLike] = (),
 ) -> Counts:
     """Run the cells of the plan at `plan` that the store at `store` does not hold yet; returns what it then holds.
 
     Args:
         backend: "serial", "processes" or "ray". workers: processes; None: one per core. address: of a Ray cluster.
         retry_failed: run the cells again that failed before. tell: is told of the progress now and then.
+        trackers: are told of each finished cell, those of earlier runs of the study included.
 
     Raises: SettingError for a plan that cannot be run; InputError for images that cannot be read, or where another
     engine works on the store; OutputError where the disk is full: run again when there is space.
     """
-    checked = read_plan(plan)
+    hearers, checked = trackers_of(trackers), read_plan(plan)
     with Store(store, write=True) as opened, open_named(backend, workers=workers, address=address) as executor:
         prepared = prepare(checked, executor, folder=Path(store) / "images")
         opened.plan(
@@ -95,10 +99,16 @@ def run_study(
         kept = {"done"} if retry_failed else DONE
         waiting = [cell for cell in prepared.cells if statuses[cell.key] not in kept]
         started = time.monotonic()
-        tell(Progress(opened.counts(), float("nan"), float("nan"), prepared.notes))
-        with closing(_outcomes(waiting, prepared, executor, most=WAITING_PER_WORKER * executor.workers)) as found:
+
+        def say(*notes: str) -> None:
+            tell(Progress(opened.counts(), float("nan"), float("nan"), notes))
+
+        say(*prepared.notes)
+        outcomes = _outcomes(waiting, prepared, executor, most=WAITING_PER_WORKER * executor.workers)
+        with closing(outcomes) as found, tracked(opened, prepared.cells, hearers, say=say) as track:
             for count, (cell, outcome) in enumerate(found, start=1):
                 opened.record(cell, outcome)
+                track(cell)
                 rate = count / (time.monotonic() - started)
                 tell(Progress(opened.counts(), 60 * rate, (len(waiting) - count) / rate))
         return opened.counts()

@@ -17,11 +17,12 @@ import numpy as np
 from feint.core.errors import InputError, IntegrityError, OutputError
 from feint.core.files import atomic
 from feint.records.study import CELL_COLUMNS, ROW_COLUMNS
-from feint.studies.cell import Cell, Outcome
-from feint.studies.wild_cell import WildCell
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from feint.studies.cell import Cell, Outcome
+    from feint.studies.wild_cell import WildCell
 
 VERSION = 2
 WITHOUT_TASKS = 1
@@ -172,6 +173,10 @@ class Store:
     def statuses(self) -> dict[str, str]:
         """Return the status of every planned cell by its key."""
         return dict(self._base.execute("SELECT key, status FROM cells WHERE planned ORDER BY planned"))
+
+    def means(self, key: str) -> dict[str, float]:
+        """Return the mean of each metric over the tasks of a cell; nothing for one that is not done."""
+        return dict(self._base.execute("SELECT metric, avg(value) FROM results WHERE key = ? GROUP BY metric", (key,)))
 
     def counts(self) -> Counts:
         """Return how many planned cells are done, failed and left."""

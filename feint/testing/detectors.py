@@ -3,7 +3,7 @@
 A detector is fitted a few times on 40 images of 20 x 18 pixels: pass one with few steps. Scorers are kept between
 checks, so that a detector must be hashable, as frozen dataclasses are.
 
-Named gap: parity of an exported ONNX model with the scorer is not checked yet; nothing is exported so far.
+Named gap: parity of an exported graph with the scorer is checked by `feint export`, on images of the run, and not here.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from small_runs import AUGMENTATION, tune_arguments
 
 import feint
+from feint.backends.threads import LIBRARY_VARIABLES
 from feint.cli.terminal import TerminalMonitor
 
 HEAVY = {"torch", "pandas", "matplotlib", "scipy", "sklearn"}
@@ -36,6 +37,19 @@ def imported(code: str) -> set[str]:
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code):
     assert imported(code) & HEAVY == set()
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="on one core nothing can be seen")
+@pytest.mark.parametrize(("own", "threads"), [({}, 1), ({"OMP_NUM_THREADS": "2"}, 2)])
+def test_torch_takes_the_cores_there_are_or_what_the_user_says(monkeypatch, own, threads):
+    for name in LIBRARY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"FEINT_CORES": "1", **own}.items():
+        monkeypatch.setenv(name, value)
+    code = (
+        "from feint.cli import main\ntry: main()\nexcept SystemExit: pass\nimport torch; print(torch.get_num_threads())"
+    )
+    assert python("-c", code, "--help").stdout.split()[-1] == str(threads)
 
 
 def test_the_public_names_are_there():

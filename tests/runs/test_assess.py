@@ -168,7 +168,7 @@ def test_a_method_without_projector_has_none(made, folder):
 def test_nan_weights_are_an_alarm_and_the_checkpoint_before_is_kept(folder, run, record):
     spoil(run, STEPS)
     found = feint.assess(run, folder, seed=5)
-    assert {each.code for each in found.alarms} == {"non_finite_embeddings", "collapsed_projector"}
+    assert {each.code for each in found.alarms} == {"non_finite_embeddings", "non_finite_embeddings@projector"}
     assert all(getattr(found, key) is None for key in MEASURED)
     kept = [each.step for each in record.checkpoints if not each.alarms and each.step < STEPS]
     assert found.keep.step == (kept[-1] if kept else None)

@@ -4,6 +4,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import small_runs
 import torch
@@ -20,6 +21,7 @@ import feint
 from feint.calibration.decision import too_many_flagged
 from feint.core.errors import InputError, IntegrityError, SettingError, UnsupportedRateError
 from feint.networks.architectures import build, save_encoder
+from feint.runs.estimator_inputs import are_images
 from feint.runs.settings import BUDGETS
 
 NORMAL = pictures(range(110), defects=1)
@@ -137,6 +139,22 @@ def test_labels_are_never_read_and_the_same_seed_gives_the_same_scores(fitted):
     again = feint.FeintDetector(budget="quick").fit(NORMAL, np.arange(110) % 2)
     assert (again.decision_function(NEW) == fitted.decision_function(NEW)).all()
     assert (again.decision_scores_ == fitted.decision_scores_).all()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [None, [], [0, 1], ["good", "bad"], np.zeros(9), np.zeros((9, 1)), [[0], [0, 1]], pd.Series(["good"])],
+    ids=str,
+)
+def test_labels_are_not_taken_for_images(labels):
+    assert not are_images(labels)
+
+
+def test_images_in_the_place_of_labels_are_the_unlabelled_ones(tmp_path):
+    for images in (str(tmp_path), tmp_path, [tmp_path / "absent.png"], [str(tmp_path)], NEW, NEW.tolist()):
+        assert are_images(images)
+        with pytest.raises(SettingError, match="given twice"):
+            small().fit(NORMAL, images, unlabelled=NEW)
 
 
 def test_every_kind_of_input_is_scored_alike(fitted, tmp_path):
@@ -264,7 +282,7 @@ def test_too_few_images_are_refused():
 
 def test_with_unlabelled_images_it_is_a_run_of_tune(tmp_path):
     detector = feint.FeintDetector(budget="quick", augmentations=["cutdiff"], out=tmp_path / "run", channels="first")
-    detector.fit(NORMAL[:, None], unlabelled=NEW[:, None])
+    detector.fit(NORMAL[:, None], NEW[:, None])
     run = feint.Run(tmp_path / "run")
     assert (run.path / "report.html").exists()
     table = feint.score(run, NEW).sort_values("path")

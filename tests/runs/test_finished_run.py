@@ -17,6 +17,7 @@ FILES = [
     "candidates",
     "candidates.csv",
     "candidates.json",
+    "card.md",
     "landscapes.safetensors",
     "manifest.json",
     "metrics.jsonl",

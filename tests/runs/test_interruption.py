@@ -88,7 +88,7 @@ def unfinished(command, folders, tmp_path, monkeypatch):
 def test_finished_jobs_survive_a_wrong_command_and_are_not_run_again(
     unfinished, command, folders, finished, tmp_path, monkeypatch
 ):
-    from feint.runs import jobs
+    from feint.runs import committee_jobs, jobs
 
     assert command(*tune_arguments(tmp_path / "absent", folders[1], tmp_path / "run", "--resume")).code == 3
     assert command(*tune_arguments(*folders, tmp_path / "run", "--resume", "--fdr", "9")).code == 2
@@ -98,7 +98,7 @@ def test_finished_jobs_survive_a_wrong_command_and_are_not_run_again(
 
     monkeypatch.setattr(jobs.TrainingJob, "execute", forbidden)
     monkeypatch.setattr(jobs.LandscapeJob, "execute", forbidden)
-    monkeypatch.setattr(jobs.FinalJob, "execute", forbidden)
+    monkeypatch.setattr(committee_jobs.FinalJob, "execute", forbidden)
     assert command(*tune_arguments(*folders, tmp_path / "run", "--resume")).code == 0
     assert (tmp_path / "run/scores.csv").read_bytes() == (finished.path / "scores.csv").read_bytes()
     assert (tmp_path / "run/metrics.jsonl").read_bytes() == (finished.path / "metrics.jsonl").read_bytes()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from safetensors.torch import load_file
 from small_pretraining import image_folder, losses, pretrain_arguments
 
 
-def by_two(*arguments: object) -> subprocess.CompletedProcess[str]:
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "feint")
+def by_two(*arguments: object, program: tuple[str, ...] = ("-m", "feint")) -> subprocess.CompletedProcess[str]:
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *program)
     return subprocess.run(
         [sys.executable, *torchrun, *map(str, arguments)],
         capture_output=True,
@@ -44,6 +45,38 @@ def test_two_processes_take_the_steps_of_one(command, tmp_path, method, encoder)
     if encoder == "resnet8":
         assert (statistics[0] / statistics[1] - 1).abs().max() < 1e-3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "one", "two"]
+
+
+THREADS_LEFT = """
+import json, os, sys
+from pathlib import Path
+from feint.cli import main
+
+found = Path(sys.argv.pop(1), os.environ["RANK"])
+try:
+    main()
+except SystemExit as left:
+    code = left.code
+else:
+    code = 0
+names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+found.write_text(json.dumps({"code": code, "threads": names}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in Linux's /proc")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    images = image_folder(tmp_path / "images")
+    program, found = tmp_path / "program.py", tmp_path / "found"
+    program.write_text(THREADS_LEFT)
+    found.mkdir()
+    ended = by_two(found, *pretrain_arguments(images, tmp_path / "run"), program=(str(program),))
+    assert ended.returncode == 0, ended.stderr
+    for rank in "01":
+        left = json.loads((found / rank).read_text())
+        assert left["code"] == 0
+        assert not [name for name in left["threads"] if "gloo" in name], left
 
 
 @pytest.mark.slow

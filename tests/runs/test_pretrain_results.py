@@ -56,7 +56,7 @@ def test_checkpoints_at_the_quarters_the_last_being_the_learner(command, images,
     assert same_tensors(kept[3], out / "learner.safetensors")
     assert not same_tensors(kept[2], kept[3])
     assert record_of(out).checkpoints == [2, 4, 6, 8]
-    names = {"checkpoints", "encoder.safetensors", "learner.safetensors", "log.jsonl", "pretraining.json"}
+    names = {"card.md", "checkpoints", "encoder.safetensors", "learner.safetensors", "log.jsonl", "pretraining.json"}
     assert {path.name for path in out.iterdir()} == names
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import kendalltau, rankdata
@@ -43,6 +43,7 @@ def test_regret_is_that_of_a_search_by_hand(auroc, criterion):
 
 
 @given(TABLES, TABLES)
+@example(np.tile([[0.0], [0.05], [0.05], [0.05]], 6), np.zeros((4, 6)))
 def test_regret_depends_on_the_order_alone_and_the_oracle_has_none(auroc, criterion):
     assert top_one_regret(auroc, np.exp(3 * criterion) - 7) == pytest.approx(top_one_regret(auroc, criterion))
     assert (top_one_regret(auroc, auroc) == 0).all()

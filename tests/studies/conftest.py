@@ -1,5 +1,7 @@
 """A class set of three easy classes, and a plan that runs in seconds."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -34,12 +36,19 @@ def shapes(count, generator):
     return images, classes
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder with the set `shapes`, the plan `plan.toml`, and one core."""
-    monkeypatch.setenv("FEINT_CORES", "1")
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory):
+    """A folder with the set `shapes` and the plan `plan.toml`; not to be changed."""
+    planned = tmp_path_factory.mktemp("planned")
     generator = np.random.default_rng(0)
     (x_train, y_train), (x_test, y_test) = shapes(20, generator), shapes(8, generator)
-    np.savez(tmp_path / "shapes.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    (tmp_path / "plan.toml").write_text(PLAN)
-    return tmp_path
+    np.savez(planned / "shapes.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    (planned / "plan.toml").write_text(PLAN)
+    return planned
+
+
+@pytest.fixture
+def folder(planned, tmp_path, monkeypatch):
+    """A copy of that folder, and one core."""
+    monkeypatch.setenv("FEINT_CORES", "1")
+    return shutil.copytree(planned, tmp_path, dirs_exist_ok=True)

@@ -9,7 +9,7 @@ No single one of them chooses the best encoder reliably: show its rank correlati
 
 from __future__ import annotations
 
-from feint.metrics.representations.alarms import collapse_alarms
+from feint.metrics.representations.alarms import collapse_alarms, projector_alarms
 from feint.metrics.representations.assessment import Assessed, assess
 from feint.metrics.representations.directions import DIRECTIONS, Direction, better
 from feint.metrics.representations.discriminant import lidar
@@ -46,6 +46,7 @@ __all__ = [
     "eig_rank",
     "lidar",
     "nesum",
+    "projector_alarms",
     "pseudo_condition",
     "rankme",
     "rankme_centred",

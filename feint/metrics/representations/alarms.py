@@ -68,6 +68,15 @@ def collapse_alarms(
     return alarms if loss is None else alarms + _loss_alarms(np.asarray(loss, dtype=np.float64), floor, steps_at_floor)
 
 
+def projector_alarms(embeddings: ArrayLike, *, untrained_spread: float | None = None) -> list[Finding]:
+    """Return the alarms of embeddings (n, d) seen through a projector, whose rank is often low: that is none."""
+    return [
+        Finding(f"{each.code}@projector", f"seen through its projector, {each.sentence}")
+        for each in collapse_alarms(embeddings, untrained_spread=untrained_spread)
+        if each.code != "low_rank_embeddings"
+    ]
+
+
 def _embedding_alarms(z: FloatArray, untrained_spread: float | None) -> list[Finding]:
     if z.ndim == 2 and len(z) < 2:
         raise InputError("collapse shows between images: got the embeddings of one. Give at least two.")
