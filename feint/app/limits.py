@@ -21,7 +21,8 @@ class Limits:
         megabytes: the body of a request, MiB. megapixels: all images of a request together, as their headers declare.
         images: in a request. in_flight: requests that are being read or scored. seconds: until a body must have come.
 
-    Cost: at worst megabytes x in_flight MiB of bodies, and an image of `megapixels` for each core.
+    Cost: at worst megabytes x in_flight MiB of bodies; for each core, 2 x megabytes MiB more while one is unpacked, and
+    an image of `megapixels`.
     """
 
     megabytes: int = 32

@@ -38,7 +38,7 @@ class UnreadImage(Message):
 class Answer(Message):
     """The images of a request, in its order."""
 
-    model: str = Field(description="first 12 digits of the sha256 of the model that scored them")
+    model: str = Field(description="first 12 digits of the sha256 of the model that scored and flagged them")
     images: list[ScoredImage | UnreadImage]
 
 
@@ -67,7 +67,7 @@ class Calibration(Message):
 class ModelCard(Message):
     """The model that scores at the moment."""
 
-    sha256: str
+    sha256: str = Field(description="of its manifest.json, which seals weights, calibration scores and rate")
     created: str
     feint: str = Field(description="version of Feint that made it")
     choice: str

@@ -11,7 +11,7 @@ import numpy as np
 from feint.app.limits import Limits
 from feint.app.messages import Calibration, ModelCard
 from feint.core.files import sha256_of
-from feint.runs.model import WEIGHTS, Model
+from feint.runs.model import MANIFEST, Model
 from feint.runs.run import Run
 
 
@@ -35,7 +35,7 @@ class Served:
         for member in model.members:
             shape = member.preprocessing
             member.scores(np.zeros((1, shape.channels, shape.height, shape.width), np.uint8))
-        return cls(run, model, sha256_of(run.path / WEIGHTS))
+        return cls(run, model, sha256_of(run.path / MANIFEST))
 
     @property
     def name(self) -> str:

@@ -66,7 +66,7 @@ class Service:
             self.counters.serves(served.sha256)
             return f"Serving {served.run.path}, model {served.name}."
 
-    async def unpack(self, body: bytes, *, content_type: str) -> list[Upload]:
+    async def unpack(self, body: bytearray, *, content_type: str) -> list[Upload]:
         """Return the images in the body of a request; raises Refusal where it is not as expected."""
         return await self._aside(lambda: uploads_of(body, content_type=content_type, limits=self.limits))
 

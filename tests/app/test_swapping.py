@@ -12,6 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 import small_runs
+from safetensors.torch import load_file, save_file
+
+from feint.app.served import Served
+from feint.core.files import sha256_of
+from feint.runs.model import MANIFEST, WEIGHTS, Manifest
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +43,17 @@ def process(finished, tmp_path):
 
 def other_run(folder: Path, finished) -> Path:
     """Return another run beside the finished one: the same weights as another file."""
-    from safetensors.torch import load_file, save_file
-
-    from feint.core.files import sha256_of
-    from feint.runs.model import MANIFEST, WEIGHTS, Manifest
-
     shutil.copytree(finished.path, folder)
     tensors = load_file(folder / WEIGHTS)
     save_file({name: tensors[name] for name in tensors}, folder / WEIGHTS, metadata={"copy": "yes"})
     manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
-    changed = manifest.model_copy(update={"sha256": sha256_of(folder / WEIGHTS), "own_sha256": ""})
-    sealed = changed.model_copy(update={"own_sha256": changed.digest()})
-    (folder / MANIFEST).write_text(sealed.model_dump_json())
+    seal(folder, manifest.model_copy(update={"sha256": sha256_of(folder / WEIGHTS)}))
     return folder
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    changed = manifest.model_copy(update={"own_sha256": ""})
+    (folder / MANIFEST).write_text(changed.model_copy(update={"own_sha256": changed.digest()}).model_dump_json())
 
 
 def point(link: Path, run: Path) -> None:
@@ -131,3 +134,13 @@ def test_a_request_in_flight_is_finished_before_the_service_ends(process, pictur
     assert service.wait(30) == 0
     assert (answers[0].status_code, answers[0].json()["images"][0]["name"]) == (200, "x.png")
     assert service.stderr.read() == "Stopped.\n"
+
+
+def test_runs_that_differ_in_their_rate_alone_have_different_names(finished, tmp_path):
+    folder = tmp_path / "stricter"
+    shutil.copytree(finished.path, folder)
+    manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+    seal(folder, manifest.model_copy(update={"rate": manifest.rate / 2}))
+    one, other = Served.load(finished.path), Served.load(folder)
+    assert one.model.rate == 2 * other.model.rate
+    assert one.name != other.name
