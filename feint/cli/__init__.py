@@ -30,6 +30,9 @@ from feint.cli.tune import tune
 from feint.core.errors import FeintError, SettingError
 
 INTERRUPTED = 130
+WITH_RESUME = " What was finished is kept; the same command with --resume goes on from there."
+BY_ITSELF = " What was finished is kept; the same command goes on from there."
+KEPT = {"tune": WITH_RESUME, "pretrain": WITH_RESUME, "study": BY_ITSELF, "data": BY_ITSELF}
 
 app = typer.Typer(
     name="feint",
@@ -71,5 +74,5 @@ def run() -> None:
         sys.exit(error.exit_code)
     except SystemExit as left:  # typer turns Ctrl-C into this
         if left.code == INTERRUPTED:
-            say("feint: stopped. What a run had finished is kept; the same command with --resume goes on from there.")
+            say(f"feint: stopped.{KEPT.get(' '.join(sys.argv[1:2]), '')}")
         raise

@@ -67,7 +67,7 @@ def are_images(y: object) -> bool:
     if isinstance(y, str | Path | ImageSet):
         return True
     if isinstance(y, list | tuple) and y and isinstance(y[0], str | Path):
-        return isinstance(y[0], Path) or Path(y[0]).exists()
+        return isinstance(y[0], Path) or Path(y[0]).is_file()
     try:
         return np.asarray(y).ndim >= IMAGES_NDIM
     except ValueError:  # rows of several lengths

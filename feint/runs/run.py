@@ -35,14 +35,13 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "run.json").is_file():
+            trouble = "is not a run: it has no run.json" if self.path.exists() else "does not exist"
             hint = (
                 f" An unfinished one lies in {self.path}.partial: finish it with --resume."
                 if Path(f"{self.path}.partial").exists()
                 else ""
             )
-            raise InputError(
-                f"{self.path} is not a run: it has no run.json. Give the folder that feint tune wrote.{hint}"
-            )
+            raise InputError(f"{self.path} {trouble}. Give the folder that feint tune wrote.{hint}")
 
     @cached_property
     def record(self) -> RunRecord:

@@ -10,6 +10,7 @@ import pytest
 from small_runs import AUGMENTATION, tune_arguments
 
 import feint
+from feint import cli
 from feint.backends.threads import LIBRARY_VARIABLES
 from feint.cli.terminal import TerminalMonitor
 
@@ -122,3 +123,18 @@ def test_bars_in_a_terminal(monkeypatch):
     assert "a [sentence] between" in shown
     assert "100%" in shown
     assert "training" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [(("tune", "a", "b"), "with --resume goes on"), (("study", "run"), "the same command goes on"), (("refit",), "")],
+)
+def test_after_ctrl_c_only_what_can_go_on_is_said_to(monkeypatch, command, arguments, kept):
+    def stopped() -> None:
+        raise SystemExit(cli.INTERRUPTED)
+
+    monkeypatch.setattr(cli, "app", stopped)
+    outcome = command(*arguments)
+    assert outcome.code == cli.INTERRUPTED
+    assert kept in outcome.sentence
+    assert ("goes on" in outcome.sentence) == bool(kept)

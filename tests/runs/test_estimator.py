@@ -141,6 +141,12 @@ def test_labels_are_never_read_and_the_same_seed_gives_the_same_scores(fitted):
     assert (again.decision_scores_ == fitted.decision_scores_).all()
 
 
+def test_labels_are_no_images_where_folders_are_named_like_them(tmp_path, monkeypatch):
+    (tmp_path / "good").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert not are_images(["good", "bad"])
+
+
 @pytest.mark.parametrize(
     "labels",
     [None, [], [0, 1], ["good", "bad"], np.zeros(9), np.zeros((9, 1)), [[0], [0, 1]], pd.Series(["good"])],
@@ -151,7 +157,9 @@ def test_labels_are_not_taken_for_images(labels):
 
 
 def test_images_in_the_place_of_labels_are_the_unlabelled_ones(tmp_path):
-    for images in (str(tmp_path), tmp_path, [tmp_path / "absent.png"], [str(tmp_path)], NEW, NEW.tolist()):
+    there = tmp_path / "there.png"
+    there.touch()
+    for images in (str(tmp_path), tmp_path, [tmp_path / "absent.png"], [str(there)], NEW, NEW.tolist()):
         assert are_images(images)
         with pytest.raises(SettingError, match="given twice"):
             small().fit(NORMAL, images, unlabelled=NEW)
