@@ -71,10 +71,11 @@ def feint_onnx(export: Path, threads: int) -> Callable[[list[Path]], Ways]:
     from feint.export.runtimes import open_runtime
     from feint.export.scoring import BATCH
 
+    (preprocessing,) = read_export(export).inputs.values()
     runtime = open_runtime(export, "onnx", threads=threads, joint=False)
     return partial(
         feint_ways,
-        preprocessing=read_export(export).preprocessing,
+        preprocessing=preprocessing,
         score=lambda pixels: runtime(pixels).scores,
         batch=BATCH,
         threads=threads,

@@ -77,20 +77,20 @@ def decode(
     return decoded
 
 
-def stream(images: ImageSet, preprocessing: PreprocessingRecord, *, batch: int, workers: int) -> Iterator[Decoded]:
+def stream(images: ImageSet, *preprocessings: PreprocessingRecord, batch: int, workers: int) -> Iterator[Decoded]:
     """Yield the images in batches of at most `batch`, in bounded memory; `kept` holds indices in the whole set.
 
-    Unreadable images only stand in `skipped`, so that a batch may be smaller, even empty. Nothing is compared with
-    other images: `hashes` and `thumbnails` are empty.
+    Each file is read once, whatever the number of preprocessings. Unreadable images only stand in `skipped`, so that a
+    batch may be smaller, even empty. Nothing is compared with other images: `hashes` and `thumbnails` are empty.
 
     Raises: InputError after the last batch when no image at all could be decoded.
     """
     total = 0
     skipped: list[Skipped] = []
-    with closing(_each(images, [preprocessing], workers=workers, compared=False)) as outcomes:
+    with closing(_each(images, preprocessings, workers=workers, compared=False)) as outcomes:
         for start in range(0, len(images), batch):
             part = images.select(range(start, min(start + batch, len(images))))
-            decoded = _gathered(part, islice(outcomes, len(part)), [preprocessing], start=start, compared=False)
+            decoded = _gathered(part, islice(outcomes, len(part)), preprocessings, start=start, compared=False)
             total += len(decoded.names)
             skipped += decoded.skipped
             yield decoded

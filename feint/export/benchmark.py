@@ -36,17 +36,17 @@ class Timing:
         return 1000 * self.batch / self.p50
 
 
-def timings(scorers: Mapping[str, Callable[[Pixels], object]], pixels: Pixels) -> list[Timing]:
-    """Return the timings of scorers of images (n, c, h, w) by name, one image at a time and 32 at once.
+def timings(scorers: Mapping[str, Callable[..., object]], *inputs: Pixels) -> list[Timing]:
+    """Return the timings of scorers of `inputs`, each (n, c, h, w), by name, one image at a time and 32 at once.
 
     Before each timed call stand a pause and an untimed one, so that none is timed in what another has left behind.
     Cost: 60 calls of each, or as many as fit in three seconds, but five at least.
     """
     found = []
     for batch in BATCHES:
-        images = np.ascontiguousarray(np.resize(pixels, (batch, *pixels.shape[1:])))
+        images = [np.ascontiguousarray(np.resize(each, (batch, *each.shape[1:]))) for each in inputs]
         for score in scorers.values():
-            score(images)
+            score(*images)
         taken: dict[str, list[float]] = {name: [] for name in scorers}
         begun = time.perf_counter()
         for i in range(ROUNDS):
@@ -54,9 +54,9 @@ def timings(scorers: Mapping[str, Callable[[Pixels], object]], pixels: Pixels) -
                 break
             for name, score in scorers.items():
                 time.sleep(PAUSE)
-                score(images)
+                score(*images)
                 before = time.perf_counter()
-                score(images)
+                score(*images)
                 taken[name].append(1000 * (time.perf_counter() - before))
         found += [
             Timing(name, batch, float(np.quantile(each, 0.5)), float(np.quantile(each, 0.95)))

@@ -36,10 +36,10 @@ class ExportJudge:
 
     def __init__(self, manifest: ExportManifest, runtime: Runtime, sha256: str) -> None:
         self._calibration, self._runtime = manifest.calibration, runtime
-        self.preprocessings = [manifest.preprocessing]
+        self.preprocessings = list(manifest.inputs.values())
         self.about = Judging(sha256, manifest.mode, manifest.rate, tuple(manifest.drift_reference))
 
     def __call__(self, inputs: Sequence[Inputs]) -> tuple[np.ndarray, np.ndarray]:
         """Return score and p-value (n,)."""
-        found = self._runtime(inputs[0])
+        found = self._runtime(*inputs)
         return found.scores, exact_p_values(found.p_values, self._calibration)

@@ -17,12 +17,12 @@ from feint.core.errors import OutputError, SettingError
 from feint.core.files import atomic_folder, sha256_of
 from feint.data.sources import Source
 from feint.export.benchmark import Pixels, Timing, timings
-from feint.export.evidence import evidence
-from feint.export.manifest import FILES, KINDS, ExportManifest, Kind
+from feint.export.evidence import Evidence, evidence
+from feint.export.graph import preprocessings
+from feint.export.manifest import FILES, KINDS, ExportManifest, Kind, named_inputs
 from feint.export.parity import compare
 from feint.export.runtimes import Runtime, open_runtime
 from feint.export.writers import check_installed, write_graph
-from feint.records.run import PreprocessingRecord
 from feint.runs.model import Model
 from feint.runs.progress import Monitor, Silent
 from feint.runs.run import Run
@@ -60,7 +60,8 @@ def export_run(
         raise OutputError(f"{out} exists already and is never overwritten: choose another folder with --out.")
     monitor = monitor or Silent()
     model = run.model
-    images_seen = evidence(run, _one_preprocessing(model), images)
+    sizes = preprocessings(model)
+    images_seen = evidence(run, sizes, images)
     with atomic_folder(out) as folder:
         monitor.phase(f"writing {kind}")
         write_graph(model, kind, folder)
@@ -69,7 +70,7 @@ def export_run(
         manifest = ExportManifest(
             kind=kind,
             versions={"feint": __version__} | _versions(),
-            preprocessing=model.members[0].preprocessing,
+            inputs=named_inputs(sizes),
             mode=model.mode,
             rate=model.rate,
             map_scale=model.map_scale,
@@ -80,28 +81,20 @@ def export_run(
         )
         manifest.write(folder)
         monitor.phase("timing")
-        measured = _timings(model, runtime, kind, images_seen.pixels)
+        measured = _timings(model, runtime, kind, images_seen)
     return Exported(manifest, measured)
 
 
-def _one_preprocessing(model: Model) -> PreprocessingRecord:
-    shapes = {member.preprocessing for member in model.members}
-    if len(shapes) > 1:
-        sizes = ", ".join(sorted(f"{each.height} x {each.width}" for each in shapes))
-        raise SettingError(
-            f"this run cannot be exported as one graph: its models take images of several sizes ({sizes}). "
-            "Tune again with one --image-size."
-        )
-    return next(iter(shapes))
-
-
-def _timings(model: Model, runtime: Runtime, kind: Kind, pixels: Pixels) -> list[Timing]:
+def _timings(model: Model, runtime: Runtime, kind: Kind, images: Evidence) -> list[Timing]:
     """Return the timings of the run in torch and of its export, on as many threads each."""
+    sizes = preprocessings(model)
+
+    def in_torch(*inputs: Pixels) -> object:
+        pixels = dict(zip(sizes, inputs, strict=True))
+        return model.judge([member.scores(pixels[member.preprocessing]) for member in model.members])
+
     with _threads(available_cores()):
-        return timings(
-            {"torch": lambda images: model.judge([each.scores(images) for each in model.members]), kind: runtime},
-            pixels,
-        )
+        return timings({"torch": in_torch, kind: runtime}, *(images.pixels[each] for each in sizes))
 
 
 @contextmanager

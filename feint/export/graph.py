@@ -15,6 +15,7 @@ from feint.detectors.committee import Committee
 from feint.detectors.density import GaussianDensity
 from feint.detectors.neighbours import Bank
 from feint.metrics.ranks import allowed_exceedances, exact_rate
+from feint.records.run import PreprocessingRecord
 from feint.runs.model import Model
 
 TIE = 1e-5
@@ -23,7 +24,9 @@ ROUNDING = 1 + 1e-6
 
 @final
 class Graph(nn.Module):
-    """From bytes (n, c, h, w) at the network's size to score, label, map and p-value, as `Model.judge` gives them.
+    """From bytes (n, c, h, w) at the networks' sizes to score, label, map and p-value, as `Model.judge` gives them.
+
+    It takes the n images once for each of `preprocessings(model)`, and hands each member those it was trained on.
 
         p(x) = (1 + sum_k #{i : s_k(i) + e_k(i) >= s_k(x)}) / (1 + m),   e = 1e-5 max(|s|, iqr of s_k)
 
@@ -38,16 +41,23 @@ class Graph(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.members = nn.ModuleList(static(member.scorer) for member in model.members)
+        inputs = preprocessings(model)
+        self.inputs = [inputs.index(member.preprocessing) for member in model.members]
         self.judge = Judge([member.calibration for member in model.members], mode=model.mode, rate=model.rate)
         self.eval().requires_grad_(requires_grad=False)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor, *others: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return scores (n,), labels (n,), maps (n, h, w) and p-values (n,)."""
-        x = as_unit(images)
+        x = [as_unit(each) for each in (images, *others)]
         first = self.members[0]
         assert isinstance(first, Scorer)
-        score, label, p = self.judge([member(x) for member in self.members])
-        return score, label, first.map(x), p
+        score, label, p = self.judge([member(x[i]) for member, i in zip(self.members, self.inputs, strict=True)])
+        return score, label, first.map(x[0]), p
+
+
+def preprocessings(model: Model) -> tuple[PreprocessingRecord, ...]:
+    """Return how an image becomes each of the graph's inputs: what the members were trained on, each once, in order."""
+    return tuple(dict.fromkeys(member.preprocessing for member in model.members))
 
 
 @final

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,7 +17,7 @@ from feint.records.run import PreprocessingRecord
 Kind = Literal["onnx", "openvino", "torch-export"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "export.json"
 FILES: dict[Kind, tuple[str, ...]] = {
     "onnx": ("model.onnx",),
@@ -27,7 +28,7 @@ FILES: dict[Kind, tuple[str, ...]] = {
 
 IMAGES = "images"
 SCORE, LABEL, MAP, P_VALUE = OUTPUTS = ("pred_score", "pred_label", "anomaly_map", "p_value")
-"""What the graph takes and gives; all but `p_value` are called as in anomalib."""
+"""What the graph takes (of several inputs, the first) and gives; all but `p_value` are called as in anomalib."""
 
 
 class ParityRecord(BaseModel):
@@ -51,7 +52,9 @@ class ExportManifest(BaseModel):
     format: int = FORMAT
     kind: Kind
     versions: dict[str, str] = Field(description="of feint and of the libraries that made the graph")
-    preprocessing: PreprocessingRecord = Field(description="how any image becomes the graph's input")
+    inputs: dict[str, PreprocessingRecord] = Field(
+        min_length=1, description="by name and in the graph's order, how any image becomes each of its inputs"
+    )
     mode: Literal["false_alarm_rate", "fdr"]
     rate: float
     map_scale: tuple[float, float] = Field(description="map values that are shown as 0 and as 255")
@@ -69,6 +72,18 @@ class ExportManifest(BaseModel):
         """Write it into `folder`, sealed with its own sha256."""
         sealed = self.model_copy(update={"own_sha256": self.digest()})
         write_text(folder / MANIFEST, sealed.model_dump_json(indent=2))
+
+
+def named_inputs(preprocessings: Sequence[PreprocessingRecord]) -> dict[str, PreprocessingRecord]:
+    """Return preprocessings of different sizes by the names of the graph's inputs, in their order.
+
+    Example:
+        >>> sizes = [PreprocessingRecord(channels=1, height=h, width=64, white=255) for h in (64, 96)]
+        >>> list(named_inputs(sizes))
+        ['images', 'images_96x64']
+    """
+    first, *others = preprocessings
+    return {IMAGES: first} | {f"{IMAGES}_{each.height}x{each.width}": each for each in others}
 
 
 def is_export(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from feint.core.errors import OutputError
 from feint.export.evidence import Evidence
+from feint.export.graph import preprocessings
 from feint.export.manifest import ParityRecord
 from feint.export.runtimes import Runtime
 from feint.runs.model import Model, calibrated
@@ -29,10 +30,11 @@ def compare(model: Model, runtime: Runtime, images: Evidence) -> ParityRecord:
 
     Raises: OutputError that shows the differences.
     """
-    found, alone = runtime(images.pixels, maps=True), runtime(images.pixels[:1])
-    each = [member.scores(images.pixels) for member in model.members]
+    inputs = [images.pixels[each] for each in preprocessings(model)]
+    found, alone = runtime(*inputs, maps=True), runtime(*(each[:1] for each in inputs))
+    each = [member.scores(images.pixels[member.preprocessing]) for member in model.members]
     scores, p_values, flags = model.judge(each)
-    maps = model.members[0].maps(images.pixels)
+    maps = model.members[0].maps(inputs[0])
     if found.maps is None or found.maps.shape != maps.shape or found.scores.shape != scores.shape:
         raise OutputError("the exported graph gives results of other shapes than the run's. Nothing was written.")
     usual = spread(model.calibration_scores)

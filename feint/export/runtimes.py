@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feint.core.errors import IntegrityError, SettingError
-from feint.export.manifest import FILES, IMAGES, LABEL, MAP, OUTPUTS, P_VALUE, SCORE, Kind
+from feint.export.manifest import FILES, LABEL, MAP, OUTPUTS, P_VALUE, SCORE, Kind
 
 ASKED = (SCORE, LABEL, P_VALUE)
 
@@ -30,9 +30,12 @@ class Results:
 
 
 class Runtime(Protocol):
-    """An exported graph, opened: from bytes (n, c, h, w) to results. Without `maps`, they are not computed."""
+    """An exported graph, opened: from bytes (n, c, h, w) to results. Without `maps`, they are not computed.
 
-    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:
+    A graph with several inputs takes them in the order of the manifest's `inputs`: the same images at each size.
+    """
+
+    def __call__(self, *pixels: NDArray[np.uint8], maps: bool = False) -> Results:
         """Run the graph."""
         ...
 
@@ -75,24 +78,28 @@ class OnnxRuntime:
 
         self._shares = 1 if joint else threads
         self._whole = opened(threads)
+        self._inputs = [each.name for each in self._whole.get_inputs()]
         self._share = opened(1) if self._shares > 1 else self._whole
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="feint-onnx")
         self._needed_alone = ort.RunOptions()
         self._needed_alone.only_execute_path_to_fetches = True
 
-    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:
+    def __call__(self, *pixels: NDArray[np.uint8], maps: bool = False) -> Results:
         """Run the graph, or that part of it which the scores need."""
         names = OUTPUTS if maps else ASKED
-        shares = min(self._shares, len(pixels))
+        shares = min(self._shares, len(pixels[0]))
         if shares <= 1:
-            found = self._whole.run(names, {IMAGES: pixels}, self._needed_alone)
+            found = self._whole.run(names, self._named(pixels), self._needed_alone)
         else:
             parts = self._pool.map(
-                lambda share: self._share.run(names, {IMAGES: share}, self._needed_alone),
-                np.array_split(pixels, shares),
+                lambda *share: self._share.run(names, self._named(share), self._needed_alone),
+                *(np.array_split(each, shares) for each in pixels),
             )
             found = [np.concatenate(each) for each in zip(*parts, strict=True)]
         return _results(dict(zip(names, found, strict=True)))
+
+    def _named(self, pixels: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.uint8]]:
+        return dict(zip(self._inputs, pixels, strict=True))
 
 
 @final
@@ -110,15 +117,16 @@ class OpenVino:
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": threads,
         }
+        self._inputs = [each.any_name for each in self._graph.inputs]
         self._programs: dict[bool, Any] = {}
 
-    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:
+    def __call__(self, *pixels: NDArray[np.uint8], maps: bool = False) -> Results:
         """Run the graph, or that part of it which the scores need."""
         names = OUTPUTS if maps else ASKED
         if maps not in self._programs:
             wanted = self._library.Model([self._graph.output(name) for name in names], self._graph.get_parameters())
             self._programs[maps] = self._core.compile_model(wanted, "CPU", self._hints)
-        found = self._programs[maps]({IMAGES: pixels})
+        found = self._programs[maps](dict(zip(self._inputs, pixels, strict=True)))
         return _results({name: found[name] for name in names})
 
 
@@ -132,10 +140,10 @@ class TorchExport:
         self._torch = torch
         self._graph: Callable[[Any], tuple[Any, ...]] = self._torch.export.load(path).module()
 
-    def __call__(self, pixels: NDArray[np.uint8], *, maps: bool = False) -> Results:  # noqa: ARG002
+    def __call__(self, *pixels: NDArray[np.uint8], maps: bool = False) -> Results:  # noqa: ARG002
         """Run the graph."""
         with self._torch.no_grad():
-            found = self._graph(self._torch.from_numpy(np.ascontiguousarray(pixels)))
+            found = self._graph(*(self._torch.from_numpy(np.ascontiguousarray(each)) for each in pixels))
         return _results({name: each.numpy() for name, each in zip(OUTPUTS, found, strict=True)})
 
 

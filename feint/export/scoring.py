@@ -57,10 +57,10 @@ def _score(manifest: ExportManifest, runtime: Runtime, opened: ImageSet, maps: P
     names: list[str] = []
     skipped: list[Skipped] = []
     scores, p_values = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
-    for batch in stream(opened, manifest.preprocessing, batch=BATCH, workers=available_cores()):
+    for batch in stream(opened, *manifest.inputs.values(), batch=BATCH, workers=available_cores()):
         skipped += batch.skipped
         if len(batch.names):
-            found = runtime(batch.pixels[0], maps=maps is not None)
+            found = runtime(*batch.pixels, maps=maps is not None)
             names += batch.names
             scores.append(found.scores)
             p_values.append(found.p_values)

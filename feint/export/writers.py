@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from feint.core.detector import Scorer, as_unit
 from feint.core.errors import SettingError
 from feint.detectors.committee import Committee
-from feint.export.graph import Graph, static
-from feint.export.manifest import FILES, IMAGES, OUTPUTS, Kind
+from feint.export.graph import Graph, preprocessings, static
+from feint.export.manifest import FILES, IMAGES, OUTPUTS, Kind, named_inputs
 from feint.export.runtimes import require
+from feint.records.run import PreprocessingRecord
 from feint.runs.model import Model
 
 OPSET = 20
@@ -39,25 +40,24 @@ def write_graph(model: Model, kind: Kind, folder: Path) -> None:
 
     Raises: SettingError that names the part of the model which has no such graph.
     """
-    shape = model.members[0].preprocessing
-    example = torch.zeros(2, shape.channels, shape.height, shape.width, dtype=torch.uint8)
+    inputs = named_inputs(preprocessings(model))
     try:
         with _quiet(), torch.no_grad():
-            _write(Graph(model), example, kind, folder)
+            _write(Graph(model), inputs, kind, folder)
     except (OSError, MemoryError):
         raise
     except Exception as error:
-        raise SettingError(_gap(model, example, kind, error)) from error
+        raise SettingError(_gap(model, kind, error)) from error
 
 
-def _write(graph: nn.Module, example: Tensor, kind: Kind, folder: Path) -> None:
+def _write(graph: nn.Module, inputs: Mapping[str, PreprocessingRecord], kind: Kind, folder: Path) -> None:
     path = folder / FILES[kind][0]
-    program = _traced(graph, example)
+    program = _traced(graph, *map(_example, inputs.values()))
     if kind == "torch-export":
         torch.export.save(program, path)
         return
     onnx = path.with_suffix(".onnx")
-    _as_onnx(program).save(onnx)
+    _as_onnx(program, inputs=list(inputs)).save(onnx)
     if kind == "openvino":
         convert(onnx, path)
         onnx.unlink()
@@ -70,16 +70,24 @@ def convert(onnx: Path, path: Path) -> None:
     openvino.save_model(openvino.Core().read_model(onnx), path, compress_to_fp16=False)
 
 
-def _traced(graph: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    batch = torch.export.Dim("n", min=1)
-    return torch.export.export(graph, (example,), dynamic_shapes={IMAGES: {0: batch}}, strict=False)
+def _example(shape: PreprocessingRecord) -> Tensor:
+    return torch.zeros(2, shape.channels, shape.height, shape.width, dtype=torch.uint8)
 
 
-def _as_onnx(program: torch.export.ExportedProgram, outputs: tuple[str, ...] = OUTPUTS) -> Any:
+def _traced(graph: nn.Module, images: Tensor, *others: Tensor) -> torch.export.ExportedProgram:
+    """Return the program of a graph that takes `images`, and `others` of as many images."""
+    batch = {0: torch.export.Dim("n", min=1)}
+    shapes = {"images": batch, "others": (batch,) * len(others)} if others else {"images": batch}
+    return torch.export.export(graph, (images, *others), dynamic_shapes=shapes, strict=False)
+
+
+def _as_onnx(
+    program: torch.export.ExportedProgram, *, inputs: Sequence[str] = (IMAGES,), outputs: Sequence[str] = OUTPUTS
+) -> Any:
     return torch.onnx.export(
         program,
         dynamo=True,
-        input_names=[IMAGES],
+        input_names=list(inputs),
         output_names=list(outputs),
         opset_version=OPSET,
         external_data=False,
@@ -87,7 +95,7 @@ def _as_onnx(program: torch.export.ExportedProgram, outputs: tuple[str, ...] = O
     )
 
 
-def _gap(model: Model, example: Tensor, kind: Kind, error: Exception) -> str:
+def _gap(model: Model, kind: Kind, error: Exception) -> str:
     """Return a sentence that names the first voter of which there is no graph."""
     for member in model.members:
         folds = [member.scorer] if member.voters.folds == 1 else list(member.scorer.members)
@@ -95,9 +103,9 @@ def _gap(model: Model, example: Tensor, kind: Kind, error: Exception) -> str:
         for voter, recipe in zip(voters, member.voters.recipes * len(folds), strict=True):
             try:
                 with _quiet(), torch.no_grad():
-                    program = _traced(_Alone(voter), example)
+                    program = _traced(_Alone(voter), _example(member.preprocessing))
                     if kind != "torch-export":
-                        _as_onnx(program, ("score", "map"))
+                        _as_onnx(program, outputs=("score", "map"))
             except Exception as cause:
                 settings = ", ".join(f"{name}={value}" for name, value in recipe.settings.items())
                 return f"{recipe.detector} ({settings}), a voter of this run, has no {kind} graph: {_short(cause)}"

@@ -27,8 +27,8 @@ def everything():
     return model_of(voters())
 
 
-def evidence(pixels):
-    return Evidence("pictures", tuple(map(str, range(len(pixels)))), pixels)
+def evidence(model, pixels):
+    return Evidence("pictures", tuple(map(str, range(len(pixels)))), {model.members[0].preprocessing: pixels})
 
 
 def test_no_detector_is_forgotten():
@@ -66,7 +66,7 @@ def test_each_format_says_the_same(kind, everything, pixels, tmp_path, request):
             folder = tmp_path
             write_graph(everything, kind, folder)
     runtime = open_runtime(folder, kind, threads=1, joint=False)
-    record = compare(everything, runtime, evidence(pixels))
+    record = compare(everything, runtime, evidence(everything, pixels))
     assert max(record.score, record.map) < 1e-4
     assert record.images == 30
     for n in (1, 2, 7):

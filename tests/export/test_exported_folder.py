@@ -27,7 +27,7 @@ def test_the_manifest_says_what_is_inside_and_how_it_was_checked(exported, finis
     assert manifest.model_copy(update={"own_sha256": ""}) == found.manifest
     assert {each.name for each in folder.iterdir()} == {MANIFEST, "model.onnx"}
     assert manifest.files == {"model.onnx": sha256_of(folder / "model.onnx")}
-    assert manifest.preprocessing == run.record.preprocessing
+    assert manifest.inputs == {"images": run.record.preprocessing}
     assert (manifest.mode, manifest.rate) == (run.record.calibration.mode, run.record.calibration.rate)
     assert {"feint", "torch", "onnx", "onnxruntime"} <= set(manifest.versions)
     assert manifest.parity.source == f"{finished.normal} and {finished.unlabelled}"
@@ -60,7 +60,9 @@ def test_timings_count_images_per_second():
     assert slow.images_per_second == pytest.approx(32 / (slow.p50 / 1000))
 
 
-@pytest.mark.parametrize("damage", ["swapped", "cut", "missing", "edited", "not json", "other version", "elsewhere"])
+@pytest.mark.parametrize(
+    "damage", ["swapped", "cut", "missing", "edited", "not json", "other version", "no inputs", "elsewhere"]
+)
 def test_a_changed_folder_is_refused(damage, exported, tmp_path):
     folder = shutil.copytree(exported[0], tmp_path / "export")
     graph, manifest = folder / "model.onnx", folder / MANIFEST
@@ -78,6 +80,8 @@ def test_a_changed_folder_is_refused(damage, exported, tmp_path):
             manifest.write_text(manifest.read_text()[:-30])
         case "other version":
             manifest.write_text(json.dumps(content | {"format": 99}))
+        case "no inputs":
+            read_export(folder).model_copy(update={"inputs": {}}).write(folder)
         case "elsewhere":
             sealed = read_export(folder).model_copy(update={"files": {"../secret": "0" * 64}})
             sealed.write(folder)
@@ -137,20 +141,20 @@ def test_parity_sees_every_kind_of_difference(part, exported, finished):
     else:
         model = replace(model, rate=0.5)
         complaint = "are flagged by one alone"
-    images = evidence(feint.Run(finished.path), member.preprocessing, None)
+    images = evidence(feint.Run(finished.path), [member.preprocessing], None)
     with pytest.raises(OutputError, match=complaint):
         parity.compare(model, open_runtime(folder, "onnx", threads=1, joint=False), images)
 
 
 def test_images_of_the_run_are_taken_where_they_are_still_there(finished, run, tmp_path):
     shape = run.record.preprocessing
-    ours = evidence(run, shape, unlabelled_folder(tmp_path / "mine", 70))
-    assert (len(ours.pixels), ours.source) == (64, str(tmp_path / "mine"))
+    ours = evidence(run, [shape], unlabelled_folder(tmp_path / "mine", 70))
+    assert (len(ours.pixels[shape]), ours.source) == (64, str(tmp_path / "mine"))
     path = run.path / "run.json"
     path.write_text(path.read_text().replace(str(finished.normal.parent), "/gone"))
-    none = evidence(feint.Run(run.path), shape, None)
+    none = evidence(feint.Run(run.path), [shape], None)
     assert none.source == GENERATED
-    np.testing.assert_array_equal(none.pixels, generated(shape).pixels)
-    assert none.pixels.std() > 10
+    np.testing.assert_array_equal(none.pixels[shape], generated([shape]).pixels[shape])
+    assert none.pixels[shape].std() > 10
     with pytest.raises(InputError):
-        evidence(run, shape, tmp_path / "nowhere")
+        evidence(run, [shape], tmp_path / "nowhere")
