@@ -13,8 +13,8 @@ from feint.core.errors import InputError, SettingError
 from feint.data.class_sets import open_class_set, read_class_set
 from feint.data.folders import images_of_folder, leads_out
 from feint.data.images import ImageSet
-from feint.data.labels import read_labels
-from feint.data.manifests import PATH_COLUMNS, TABLE_SUFFIXES, column, read_table
+from feint.data.labels import read_labels, under_names
+from feint.data.manifests import PATH_COLUMNS, TABLE_SUFFIXES, column, read_table, tidied
 from feint.data.sewer_ml import TABLES, read_sewer_ml
 from feint.data.sources import existing
 from feint.data.testbed_collections import is_class_set
@@ -69,7 +69,7 @@ def labelled_images(source: str | Path, *, root: str | Path | None = None, norma
 
 
 def _of_table(path: Path, root: Path) -> LabelledImages:
-    by_path = read_labels(path).by_path
+    by_path = under_names(read_labels(path).by_path, (), source=str(path))
     rows = read_table(path)
     for name in by_path:
         if not name or leads_out(root, name):
@@ -77,7 +77,7 @@ def _of_table(path: Path, root: Path) -> LabelledImages:
     groups = None
     if GROUP in rows[0]:
         key = column(rows, PATH_COLUMNS, path)
-        group_of = {PurePosixPath(row[key].replace("\\", "/")).as_posix(): row[GROUP] for row in rows}
+        group_of = {tidied(row[key]): row[GROUP] for row in rows}
         groups = tuple(group_of[name] for name in by_path)
     unlabelled = len(rows) - len(by_path)
     return LabelledImages(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from feint.core.errors import InputError
 from feint.data.folders import images_of_folder
-from feint.data.manifests import LABEL_COLUMNS, PATH_COLUMNS, Row, column, read_table
+from feint.data.manifests import LABEL_COLUMNS, PATH_COLUMNS, Row, column, read_table, tidied
 from feint.data.sources import existing
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "": -1}
@@ -20,7 +20,7 @@ LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "-1": -1, "-1.0": -1, "": -1}
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labels by path: 0 normal, 1 anomalous. `folder` is the source if that was a folder of labelled images."""
+    """Labels by path, as written: 0 normal, 1 anomalous. `folder` is the source if that was a folder of such images."""
 
     by_path: dict[str, int]
     source: str
@@ -53,11 +53,29 @@ def read_labels(source: str | Path) -> Labels:
     return _labels_of_folder(path) if path.is_dir() else _labels_of_table(path)
 
 
+def under_names(by_path: Mapping[str, int], names: Collection[str], *, source: str) -> dict[str, int]:
+    r"""Return labels by the names of images; a path that is none of `names`, as it is written, is tidied.
+
+    Raises: InputError when two ways to write one path have different labels.
+
+    Example:
+        >>> under_names({" a.png": 1, r".\b\c.png ": 0}, [" a.png", "b/c.png"], source="labels.csv")
+        {' a.png': 1, 'b/c.png': 0}
+    """
+    known = frozenset(names)
+    named: dict[str, int] = {}
+    for path, label in by_path.items():
+        name = path if path in known else tidied(path)
+        if named.setdefault(name, label) != label:
+            raise InputError(f"{source} gives {name} both labels 0 and 1: keep one row.")
+    return named
+
+
 def match(labels: Labels, names: Sequence[str]) -> Matched:
     """Return the label of each image in `names` that has one.
 
-    A name takes the label of its own path; else, of the labels with its file name, the one that shares the most
-    trailing folders with it. Labels without an image are ignored.
+    A name takes the label of its own path, as written or tidied; else, of the labels with its file name, the one that
+    shares the most trailing folders with it. Labels without an image are ignored.
 
     Raises: InputError when two labels fit a name equally well, one label fits two names, or no name has a label.
 
@@ -66,12 +84,13 @@ def match(labels: Labels, names: Sequence[str]) -> Matched:
         >>> match(labels, ["test/b/1.png", "2.png", "test/a/1.png"])
         Matched(labels=array([1, 0], dtype=int8), rows=array([0, 2]), missing=('2.png',))
     """
+    by_path = under_names(labels.by_path, names, source=labels.source) if labels.folder is None else labels.by_path
     by_file: dict[str, list[str]] = defaultdict(list)
-    for path in labels.by_path:
+    for path in by_path:
         by_file[PurePosixPath(path).name].append(path)
     row_of: dict[str, int] = {}
     for row, name in enumerate(names):
-        fitting = [name] if name in labels.by_path else _closest(name, by_file[PurePosixPath(name).name])
+        fitting = [name] if name in by_path else _closest(name, by_file[PurePosixPath(name).name])
         if len(fitting) > 1:
             raise InputError(
                 f"{name} may be {' or '.join(fitting[:3])} in {labels.source}: give paths there as they are named here."
@@ -89,7 +108,7 @@ def match(labels: Labels, names: Sequence[str]) -> Matched:
         )
     rows = set(row_of.values())
     return Matched(
-        labels=np.array([labels.by_path[path] for path in row_of], np.int8),
+        labels=np.array([by_path[path] for path in row_of], np.int8),
         rows=np.array(list(row_of.values()), np.intp),
         missing=tuple(name for row, name in enumerate(names) if row not in rows),
     )
@@ -129,16 +148,12 @@ def _labels_of_table(path: Path) -> Labels:
     path_column, label_column = column(rows, PATH_COLUMNS, path), column(rows, LABEL_COLUMNS[::-1], path)
     by_path: dict[str, int] = {}
     for row in rows:
-        name, label = _name_of(row[path_column]), _label_of(row, label_column, path)
+        name, label = row[path_column], _label_of(row, label_column, path)
         if label >= 0 and by_path.setdefault(name, label) != label:
             raise InputError(f"{path} gives {name} both labels 0 and 1: keep one row.")
     if not by_path:
         raise InputError(f"{path} holds no label: give 0 (normal) or 1 (anomalous) in the column {label_column}.")
     return Labels(by_path=by_path, source=str(path))
-
-
-def _name_of(text: str) -> str:
-    return PurePosixPath(text.replace("\\", "/")).as_posix()
 
 
 def _label_of(row: Row, label_column: str, path: Path) -> int:

@@ -8,8 +8,8 @@ import io
 import itertools
 import json
 import posixpath
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PureWindowsPath
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO, Literal
 
 from feint.core.errors import InputError
@@ -78,6 +78,8 @@ def names_in(file: BinaryIO, manifest: str, *, role: Role) -> Iterator[str]:
 def read_table(path: Path) -> list[Row]:
     """Return the rows of a CSV (comma or semicolon, UTF-8), JSON or Parquet file as text; a missing value is ''.
 
+    Paths stand as they are written, spaces around them too; other values have none around them.
+
     Raises: InputError for a file that is no such table or has no rows.
     """
     with opened_table(path) as file:
@@ -104,14 +106,20 @@ def column(rows: Sequence[Row], names: tuple[str, ...], path: Path | str) -> str
     raise InputError(f"{path} has no column {names[0]}: its columns are {', '.join(rows[0])}.")
 
 
+def tidied(path: str) -> str:
+    """Return a path as people and Windows write it as a posix path: without spaces around it, with slashes."""
+    return PurePosixPath(path.strip().replace("\\", "/")).as_posix()
+
+
 def _csv_rows(file: BinaryIO, name: str) -> Iterator[Row]:
     try:
         with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
             header = text.readline()
             delimiter = ";" if ";" in header and "," not in header else ","
+            spaced = f"{delimiter} " in header
             lines = itertools.chain([header], text)
-            for row in csv.DictReader(lines, delimiter=delimiter, restval="", skipinitialspace=True):
-                yield {str(key).strip(): value.strip() for key, value in row.items() if isinstance(value, str)}
+            for row in csv.DictReader(lines, delimiter=delimiter, restval="", skipinitialspace=spaced):
+                yield _row((str(key).strip(), value) for key, value in row.items() if isinstance(value, str))
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise InputError(f"{name} cannot be read as a CSV file in UTF-8: {error}.") from error
 
@@ -157,14 +165,18 @@ def require_pyarrow(name: Path | str) -> None:
 def _as_text(row: Any, name: str) -> Row:
     if not isinstance(row, dict):
         raise InputError(f"{name} must hold objects, one per image: got {str(row)[:40]!r}.")
-    return {str(key): "" if value is None else str(value).strip() for key, value in row.items()}
+    return _row((str(key), "" if value is None else str(value)) for key, value in row.items())
+
+
+def _row(cells: Iterable[tuple[str, str]]) -> Row:
+    return {key: value if key in PATH_COLUMNS else value.strip() for key, value in cells}
 
 
 def _relative(text: str, manifest: str) -> str:
     """Return a manifest's path as a posix path that, links aside, stays within the manifest's folder."""
-    given = PureWindowsPath(text)
+    given = PureWindowsPath(text.strip())
     normal = posixpath.normpath(given.as_posix())
-    if not text or given.is_absolute() or given.drive or normal.startswith(("../", "/")) or normal == "..":
+    if not text.strip() or given.is_absolute() or given.drive or normal.startswith(("../", "/")) or normal == "..":
         raise InputError(f"{manifest} names {text!r}: paths must be relative to the manifest and stay in its folder.")
     return normal
 

@@ -31,7 +31,9 @@ class Roles(Record):
     fitted_normal: list[str]
     judged_anomalous: list[str]
     judged_normal: list[str]
-    left_out: list[str] = Field(description="marked normal, and normal images of the run anyway")
+    left_out: list[str] = Field(
+        description="marked normal, and normal images of the run anyway; or copies of what is judged by"
+    )
 
 
 class RefitRecord(Record):
@@ -41,8 +43,8 @@ class RefitRecord(Record):
     parent: str = Field(description="folder of the run that was refitted, as it was given")
     parent_sha256: str = Field(description="of that run's model.safetensors")
     seed: int
-    fitted: Kinds = Field(description="marked images that the new detector learned from")
-    judged: Kinds = Field(description="marked images that neither learned from, and both are judged on")
+    fitted: Kinds = Field(description="different marked images that the new detector learned from")
+    judged: Kinds = Field(description="different marked images that neither learned from, and both are judged on")
     old: Judgement
     new: Judgement
     difference: Estimate | None = Field(description="new AUROC minus old; the interval is of paired bootstrap draws")

@@ -148,8 +148,13 @@ class CalibrationRecord(Record):
 
 
 class FoundRecord(Record):
-    flagged: int
-    unlabelled: int
+    flagged: int = Field(description="of these unlabelled images")
+    unlabelled: int = Field(description="all but those that the detector has learned from as marked")
+    learned_from: int = Field(
+        default=0,
+        description="unlabelled images that a refit has learned from by marks, and their exact copies: they count in "
+        "no number here; in scores.csv they are flagged where others of their p-value are, which has no guarantee",
+    )
     expected_false_alarms: float
     sentence: str
     any_anomaly_p_value: float = Field(

@@ -11,13 +11,12 @@ from feint.core.errors import InputError, IntegrityError
 from feint.core.files import write_text
 from feint.records.evaluation import EvaluationRecord
 from feint.records.pretraining import PretrainingRecord
-from feint.records.refit import RefitRecord
 from feint.report.card import card, pretraining_card
 from feint.runs.run import Run
 
-CARD, EVALUATION, PRETRAINING, REFIT = "card.md", "evaluation.json", "pretraining.json", "refit.json"
+CARD, EVALUATION, PRETRAINING = "card.md", "evaluation.json", "pretraining.json"
 
-T = TypeVar("T", EvaluationRecord, PretrainingRecord, RefitRecord)
+T = TypeVar("T", EvaluationRecord, PretrainingRecord)
 
 
 def write_card(folder: str | Path) -> Path:
@@ -37,10 +36,11 @@ def _text(folder: Path) -> str:
         return pretraining_card(_read(folder / PRETRAINING, PretrainingRecord))
     if not (folder / "run.json").is_file():
         raise InputError(f"{folder} has no run.json and no {PRETRAINING}: a card is made of a run's folder.")
+    run = Run(folder)
     return card(
-        Run(folder).record,
+        run.record,
         evaluation=_read(folder / EVALUATION, EvaluationRecord) if (folder / EVALUATION).is_file() else None,
-        refitted=_read(folder / REFIT, RefitRecord) if (folder / REFIT).is_file() else None,
+        refitted=run.refitted,
     )
 
 

@@ -73,11 +73,14 @@ def evaluate_run(
 
 
 def _not_learned(run: Run, truth: Matched, names: tuple[str, ...]) -> Matched:
-    """Return the labels without those of images whose marks a refit has learned from."""
+    """Return the labels without those of images, or copies of images, whose marks a refit has learned from."""
     refitted = run.refitted
     if refitted is None:
         return truth
     learned = {*refitted.roles.fitted_anomalous, *refitted.roles.fitted_normal}
+    for copies in run.record.data.unlabelled.duplicates:
+        if not learned.isdisjoint(copies):
+            learned.update(copies)
     kept = np.array([names[row] not in learned for row in truth.rows], dtype=bool)
     return replace(truth, labels=truth.labels[kept], rows=truth.rows[kept])
 

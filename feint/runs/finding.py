@@ -34,14 +34,15 @@ class Calibration:
 
 
 def find(
-    p_values: np.ndarray, model: Model, normals: Calibration, *, known: int
+    p_values: np.ndarray, model: Model, normals: Calibration, *, known: int, learned: int = 0
 ) -> tuple[FoundRecord, list[WarningRecord]]:
     """Return what was found, in one sentence, and what to do where no image alone shows what all together do.
 
     Args:
-        p_values: of the unlabelled images (m,), 1 for those that also stand among the normal ones.
+        p_values: of the unlabelled images (m,) that the detector has not learned from, 1 for those that also stand
+            among the normal ones.
         model: flags by its rate. normals: those that calibrate it.
-        known: how many of the m also stand among the normal ones.
+        known: how many of the m also stand among the normal ones. learned: how many more images it has learned from.
     """
     total, n = len(p_values), len(normals.scores)
     tested = total - known
@@ -52,26 +53,28 @@ def find(
     together = too_high_together(np.sort(p_values)[:tested], calibration=n) if tested else 1.0
     expected = model.rate * (tested if fixed else flagged)
     images = f"{total:,} unlabelled images"
+    by_chance = f"stand above the threshold, within what chance explains (about {expected:.0f})"
     warnings = []
-    if not tested:
+    if not total:
+        sentence = f"Nothing can be said: the detector has learned from all {learned:,} unlabelled images."
+    elif not tested:
         sentence = f"Nothing found: all {images} also stand among the normal ones."
     elif flagged and not fixed:
         sentence = f"{flagged:,} of {images} are anomalous; about {expected:.0f} of them may be false alarms."
     elif flagged and chance <= SIGNIFICANT:
         sentence = f"{flagged:,} of {images} look anomalous; if all were normal, about {expected:.0f} would."
     elif together < BEYOND_DOUBT:
-        alone = f"Only {flagged:,} of {images} can" if flagged else f"None of the {images} can"
-        sentence = f"{alone} be told apart alone, but together they look less normal than the normal ones."
+        alone = f"{flagged:,} of {images} {by_chance}" if flagged else f"None of the {images} can be told apart alone"
+        sentence = f"{alone}, but together they look less normal than the normal ones."
         warnings.append(_advice(p_values, normals, tested=tested, rate=rate, together=together))
     elif flagged:
-        sentence = (
-            f"Nothing found: {flagged:,} of {images} stand above the threshold, no more than the {expected:.0f} "
-            "false alarms that chance explains."
-        )
+        sentence = f"Nothing found: {flagged:,} of {images} {by_chance}."
     else:
         sentence = f"Nothing found: none of the {images} stands out from the normal ones."
+    if learned and total:
+        sentence += f" {learned:,} more are left out: the detector has learned from them."
     record = FoundRecord(
-        flagged=flagged, unlabelled=total, expected_false_alarms=expected, sentence=sentence,
+        flagged=flagged, unlabelled=total, learned_from=learned, expected_false_alarms=expected, sentence=sentence,
         any_anomaly_p_value=chance, together_p_value=together,
     )  # fmt: skip
     return record, warnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,11 +41,20 @@ class Verdict:
     warnings: list[WarningRecord]
 
 
-def judge(data: Prepared, settings: TuneSettings, finals: Sequence[CommitteeJob], crew: Crew) -> Verdict:
+def judge(
+    data: Prepared,
+    settings: TuneSettings,
+    finals: Sequence[CommitteeJob],
+    crew: Crew,
+    *,
+    learned: Collection[str] = (),
+) -> Verdict:
     """Open the calibration normals, once, and judge every unlabelled image with the final detector.
 
     An unlabelled image is judged by voters that have not seen it: those of its fold, where they learn from the pool.
+    Those whose marks it has `learned` from are scored, but are no evidence: what was found is of the others.
     """
+    seen = np.array([name in learned for name in data.unlabelled_names], dtype=bool)
     members, finished, calibrations, maps = [], [], [], []
     for job, roles in zip(finals, data.rotations, strict=True):
         found = crew.scores(job, roles.calibration).astype(np.float64)
@@ -55,12 +64,13 @@ def judge(data: Prepared, settings: TuneSettings, finals: Sequence[CommitteeJob]
         preprocessing = data.preprocessing[data.px_of(job.material.normal)]
         members.append(Member(finished[-1].whole, found[0], job.voters, preprocessing))
     n = sum(len(each.calibration) for each in members)
-    rate, warnings = _rate(settings, n, len(data.unlabelled_names))
+    rate, warnings = _rate(settings, n, int((~seen).sum()))
     mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"
     model = Model(members=tuple(members), mode=mode, rate=rate, map_scale=map_scale_of(maps))
-    judged = _known_normals(*_judge_pool(finished, calibrations), data, model)
+    judged = _judged(*_judge_pool(finished, calibrations), data, model, seen)
     names = [data.normal_names[i] for roles in data.rotations for i in roles.calibration]
-    told, advice = find(judged.p_values, model, Calibration(names, model.calibration_scores), known=len(data.twins))
+    normals = Calibration(names, model.calibration_scores)
+    told, advice = find(judged.p_values[~seen], model, normals, known=len(data.twins), learned=int(seen.sum()))
     return Verdict(model, judged, _calibration_record(model, settings, n), told, [*warnings, *advice])
 
 
@@ -102,11 +112,17 @@ def map_scale_of(maps: list[np.ndarray]) -> tuple[float, float]:
     return float(low), float(max(high * 1.25, low + 1e-6))
 
 
-def _known_normals(scores: np.ndarray, p_values: np.ndarray, data: Prepared, model: Model) -> Judged:
-    """Judge unlabelled images, those that also stand among the normal ones with a p-value of 1."""
+def _judged(scores: np.ndarray, p_values: np.ndarray, data: Prepared, model: Model, seen: np.ndarray) -> Judged:
+    """Judge unlabelled images, those that also stand among the normal ones with a p-value of 1.
+
+    Those `seen` in training (n,) are flagged where others of their p-value are, and do not move the line themselves.
+    """
     p = p_values.copy()
     p[list(data.twins)] = 1.0
-    return Judged(scores, p, model.flags(p))
+    if model.mode == "false_alarm_rate":
+        return Judged(scores, p, model.flags(p))
+    others = p[~seen]
+    return Judged(scores, p, p <= others[model.flags(others)].max(initial=0.0))
 
 
 def _calibration_record(model: Model, settings: TuneSettings, n: int) -> CalibrationRecord:

@@ -66,22 +66,24 @@ def refit(run: Run, marks: Mapping[str, int], *, out: Path, seed: int = 0, monit
 
 def _refit(run: Run, marks: Mapping[str, int], seed: int, space: Workspace, monitor: Monitor) -> None:
     phases, settings = Phases(monitor), settings_of(run)
-    roles = divide(marks, _known(run), seed=seed)
+    known = _known(run)
+    roles = divide(marks, known, seed=seed)
     with phases("reading images"):
         whole = reopened(run, settings, space=space, monitor=monitor)
-    data = _uncontradicted(whole, roles)
+    data = _uncontradicted(whole, known.alike(roles.fitted_anomalous))
     parent = Parent(str(run.path), sha256_of(run.path / WEIGHTS))
     with open_backend(min(available_cores(), len(data.rotations))) as backend:
         crew = Crew(backend, space, monitor)
         with phases("learning from the marks"):
-            jobs = _jobs(run, whole, data, roles, settings=settings, seed=seed)
+            jobs = _jobs(run, whole, data, roles=roles, known=known, settings=settings, seed=seed)
             crew.carry_out(jobs)
         with phases("calibrating and judging"):
-            verdict = judge(data, settings, jobs, crew)
+            learned = known.alike(roles.fitted_anomalous + roles.fitted_normal)
+            verdict = judge(data, settings, jobs, crew, learned=learned)
             normals = _normals(run, whole, data, verdict, seed=settings.seed)
             found = verdict.unlabelled
             table = score_table(list(data.unlabelled_names), found.scores, found.p_values, found.flagged)
-            compared = refit_record(run.scores, table, roles, parent=parent, seed=seed)
+            compared = refit_record(run.scores, table, roles, known=known, parent=parent, seed=seed)
         with phases("writing the report"):
             record = _record(run.record, verdict, compared, phases=phases.records)
             write_text(space.result / REFIT, json.dumps(compared.model_dump(mode="json"), indent=2))
@@ -95,9 +97,9 @@ def _known(run: Run) -> Known:
     return Known(list(run.scores.path), data.unlabelled.duplicates, frozenset(data.shared), frozenset(learned))
 
 
-def _uncontradicted(data: Prepared, roles: Roles) -> Prepared:
-    """Return the data without the normal images whose copies are marked anomalous."""
-    marked = {data.unlabelled_names.index(name) for name in roles.fitted_anomalous}
+def _uncontradicted(data: Prepared, anomalous: frozenset[str]) -> Prepared:
+    """Return the data without the normal images whose copies are among the `anomalous` ones."""
+    marked = {row for row, name in enumerate(data.unlabelled_names) if name in anomalous}
     contradicted = marked & data.twins.keys()
     groups = {data.groups[data.twins[row]] for row in contradicted}
     rows = np.flatnonzero(np.isin(data.groups, list(groups)))
@@ -105,10 +107,14 @@ def _uncontradicted(data: Prepared, roles: Roles) -> Prepared:
 
 
 def _jobs(
-    run: Run, whole: Prepared, data: Prepared, roles: Roles, *, settings: TuneSettings, seed: int
+    run: Run, whole: Prepared, data: Prepared, *, roles: Roles, known: Known, settings: TuneSettings, seed: int
 ) -> list[RefitJob]:
     """Return the work of each rotation."""
     rows = {name: i for i, name in enumerate(data.unlabelled_names)}
+    normal, anomalous = (
+        np.array([rows[name] for name in known.different(names)], dtype=np.int64)
+        for names in (roles.fitted_normal, roles.fitted_anomalous)
+    )
     jobs = []
     for r, member in enumerate(run.model.members):
         px = next(px for px, each in data.preprocessing.items() if each == member.preprocessing)
@@ -125,8 +131,8 @@ def _jobs(
                 run=run.path,
                 member=r,
                 split_seed=settings.seed,
-                marked_normal=np.array([rows[name] for name in roles.fitted_normal], dtype=np.int64),
-                marked_anomalous=np.array([rows[name] for name in roles.fitted_anomalous], dtype=np.int64),
+                marked_normal=normal,
+                marked_anomalous=anomalous,
                 calibration=whole.rotations[r].calibration,
             )
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from pydantic import ValidationError
@@ -38,9 +39,9 @@ def reopened(run: Run, settings: TuneSettings, *, space: Workspace, monitor: Mon
         _refuse_absent(images)
     rate = settings.false_alarm_rate
     data = prepare(
-        record.normal.source, record.unlabelled.source, space=space, budget=BUDGETS[settings.budget],
-        image_size=settings.image_size, needed=minimum_images(rate) if rate else 1, seed=settings.seed,
-        workers=available_cores(), monitor=monitor,
+        _source(record.normal, run.normals.path), _source(record.unlabelled, run.scores.path), space=space,
+        budget=BUDGETS[settings.budget], image_size=settings.image_size, needed=minimum_images(rate) if rate else 1,
+        seed=settings.seed, workers=available_cores(), monitor=monitor,
     )  # fmt: skip
     for old, new in ((record.normal, data.record.normal), (record.unlabelled, data.record.unlabelled)):
         _refuse_changed(old, new)
@@ -85,7 +86,21 @@ def _refuse_absent(images: ImagesRecord) -> None:
         )
 
 
+def _source(images: ImagesRecord, names: Iterable[str]) -> str | list[Path]:
+    """Return what to open: for a list the files themselves in the order of their names, which no record keeps."""
+    if images.layout != "list":
+        return images.source
+    files = {*names, *(each.path for each in images.skipped)}
+    return [Path(images.source) / name for name in sorted(files, key=PurePosixPath)]
+
+
 def _refuse_changed(old: ImagesRecord, new: ImagesRecord) -> None:
+    if new.fingerprint != old.fingerprint and old.layout == "list":
+        raise InputError(
+            f"this run was tuned on a list of files in {old.source}, which is opened again in the order of their "
+            f"names: {new.images} are readable now, {old.images} were then, and names, pixels or their order differ. "
+            "Tune on a folder, or on a list in the order of the names, whose files stay as they are; then refit."
+        )
     if new.fingerprint != old.fingerprint:
         raise InputError(
             f"the images in {old.source} are not those on which this run was tuned ({new.images} readable now, "

@@ -11,6 +11,7 @@ import pandas as pd
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC
 from feint.records.refit import Judgement, Kinds, RefitRecord, Roles
 from feint.records.run import Estimate
+from feint.runs.refit_marks import Known
 from feint.stats.paired_bootstrap import compare
 from feint.stats.resampling import Interval
 
@@ -26,12 +27,14 @@ class Parent:
     sha256: str
 
 
-def refit_record(old: pd.DataFrame, new: pd.DataFrame, roles: Roles, *, parent: Parent, seed: int) -> RefitRecord:
+def refit_record(
+    old: pd.DataFrame, new: pd.DataFrame, roles: Roles, *, known: Known, parent: Parent, seed: int
+) -> RefitRecord:
     """Return how the new scores compare with the old ones on the marked images kept for judging.
 
     Args:
         old, new: tables of path, score and flagged of the unlabelled images. roles: of the marked ones.
-        parent: the old run. seed: of the refit.
+        known: which of these are copies. parent: the old run. seed: of the refit.
     """
     names = {"normal": roles.judged_normal, "anomalous": roles.judged_anomalous}
     judged = Kinds(anomalous=len(names["anomalous"]), normal=len(names["normal"]))
@@ -51,7 +54,9 @@ def refit_record(old: pd.DataFrame, new: pd.DataFrame, roles: Roles, *, parent: 
         Judgement(auroc=auroc, caught=each["anomalous"], rejected=each["normal"])
         for auroc, each in zip(aurocs, flags, strict=True)
     )
-    fitted = Kinds(anomalous=len(roles.fitted_anomalous), normal=len(roles.fitted_normal))
+    fitted = Kinds(
+        anomalous=len(known.different(roles.fitted_anomalous)), normal=len(known.different(roles.fitted_normal))
+    )
     return RefitRecord(
         parent=parent.path,
         parent_sha256=parent.sha256,

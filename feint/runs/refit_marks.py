@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import final
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from feint.core.errors import InputError
 from feint.core.streams import numpy_stream
-from feint.data.labels import read_labels
+from feint.data.labels import read_labels, under_names
 from feint.records.refit import Roles
 
 FEWEST = 3
@@ -35,6 +36,23 @@ class Known:
     shared: frozenset[str]
     learned: frozenset[str]
 
+    @cached_property
+    def _first(self) -> dict[str, str]:
+        return {name: min(group) for group in self.copies for name in group}
+
+    def first(self, name: str) -> str:
+        """Return the name that stands for an image and all its copies."""
+        return self._first.get(name, name)
+
+    def different(self, names: Iterable[str]) -> list[str]:
+        """Return one of `names` for each different image among them, sorted."""
+        return sorted({self.first(name): name for name in sorted(names, reverse=True)}.values())
+
+    def alike(self, names: Iterable[str]) -> frozenset[str]:
+        """Return `names` with all their copies."""
+        firsts = {self.first(name) for name in names}
+        return frozenset(name for name in self.names if self.first(name) in firsts)
+
 
 def read_marks(path: str | Path) -> dict[str, int]:
     """Return the marks of a CSV or Parquet table `path,label`: 0 normal, 1 anomalous; rows without one are left out.
@@ -50,30 +68,30 @@ def read_marks(path: str | Path) -> dict[str, int]:
 def divide(marks: Mapping[str, int], known: Known, *, seed: int) -> Roles:
     """Return which marked images are learned from and which are kept for judging: of each kind a third, by the seed.
 
-    Copies never part. Of fewer than six different images of a kind none is kept. What a run has learned from before, or
-    has among its normal images, judges nothing.
+    Copies never part, and one of them judges. Of fewer than six different images of a kind none is kept. What a run has
+    learned from before, or has among its normal images, judges nothing.
 
     Raises: InputError for paths that the run does not know, other labels, copies that are marked differently, and
     fewer than three different anomalous images.
     """
+    marks = under_names(marks, known.names, source="the table of marks")
     check(marks, known)
-    first = {name: min(group) for group in known.copies for name in group}
     by_group: dict[str, list[str]] = {}
     for name in sorted(marks):
-        by_group.setdefault(first.get(name, name), []).append(name)
+        by_group.setdefault(known.first(name), []).append(name)
     _refuse_contradictions(by_group, marks)
-    groups = [sorted(each) for each in by_group.values()]
+    never = known.alike(known.shared | known.learned)
     left_out = [name for name in sorted(marks) if marks[name] == 0 and name in known.shared]
     parts = {}
     for label in KINDS:
-        own = [each for each in groups if marks[each[0]] == label and each[0] not in left_out]
-        parts[label] = _halved(own, known.shared | known.learned, seed=seed, label=label)
+        own = [each for each in by_group.values() if marks[each[0]] == label and each[0] not in left_out]
+        parts[label] = _halved(own, never, seed=seed, label=label)
     return Roles(
-        fitted_anomalous=parts[1][0],
-        fitted_normal=parts[0][0],
-        judged_anomalous=parts[1][1],
-        judged_normal=parts[0][1],
-        left_out=left_out,
+        fitted_anomalous=parts[1].fitted,
+        fitted_normal=parts[0].fitted,
+        judged_anomalous=parts[1].judged,
+        judged_normal=parts[0].judged,
+        left_out=sorted([*left_out, *parts[1].copies, *parts[0].copies]),
     )
 
 
@@ -87,8 +105,7 @@ def check(marks: Mapping[str, int], known: Known) -> None:
     if strange := [(name, label) for name, label in sorted(marks.items()) if label not in KINDS]:
         name, label = strange[0]
         raise InputError(f"a mark must be 0 (normal) or 1 (anomalous): got {label!r} for {name}.")
-    first = {name: min(group) for group in known.copies for name in group}
-    anomalous = {first.get(name, name) for name, label in marks.items() if label == 1}
+    anomalous = known.different(name for name, label in marks.items() if label == 1)
     if not anomalous:
         raise InputError(
             f"none of the {len(marks)} marked images is marked anomalous: mark at least {FEWEST} with 1, there is "
@@ -109,10 +126,24 @@ def _refuse_contradictions(by_group: Mapping[str, list[str]], marks: Mapping[str
             )
 
 
-def _halved(groups: list[list[str]], never: frozenset[str], *, seed: int, label: int) -> tuple[list[str], list[str]]:
-    """Return the paths to learn from and those to judge by, of groups of copies of one kind."""
-    free = [each for each in groups if not never & set(each)]
+@dataclass(frozen=True)
+class _Parts:
+    """The paths of one kind: to learn from, to judge by, and copies of the latter."""
+
+    fitted: list[str]
+    judged: list[str]
+    copies: list[str]
+
+
+def _halved(groups: list[list[str]], never: frozenset[str], *, seed: int, label: int) -> _Parts:
+    """Divide groups of copies of one kind; none of those with a path in `never` judges."""
+    free = [each for each in groups if each[0] not in never]
     kept = len(free) // JUDGED if len(groups) >= FEWEST_TO_JUDGE else 0
     order = numpy_stream(seed, "marks", KINDS[label]).permutation(len(free))
-    judged = sorted(name for i in np.sort(order[:kept]) for name in free[i])
-    return sorted({name for each in groups for name in each} - set(judged)), judged
+    judged = [free[i] for i in np.sort(order[:kept])]
+    names = {name for each in judged for name in each}
+    return _Parts(
+        fitted=sorted(name for each in groups for name in each if name not in names),
+        judged=sorted(each[0] for each in judged),
+        copies=[name for each in judged for name in each[1:]],
+    )

@@ -50,6 +50,11 @@ def test_a_table_with_groups(table):
     assert found.images.read(2).shape == (12, 16)
 
 
+def test_paths_of_a_table_are_tidied(table):
+    found = labelled_images(table("path,label,group", ".\\b.png,1,x", "a.png ,0,y"))
+    assert (found.images.names, found.groups) == (("b.png", "a.png"), ("x", "y"))
+
+
 def test_a_table_elsewhere(table, tmp_path):
     path = table("path,label", "a.png,0", "b.png,1", path=tmp_path / "labels.csv")
     found = labelled_images(path, root=tmp_path / "images")

@@ -16,7 +16,28 @@ def table(tmp_path):
 
 def test_a_table_of_labels(table):
     labels = read_labels(table('path,label\na.png,0\n"b, c/ä.png",1\n.\\d\\e.png,1\nf.png,-1\ng.png,\n'))
-    assert labels.by_path == {"a.png": 0, "b, c/ä.png": 1, "d/e.png": 1}
+    assert labels.by_path == {"a.png": 0, "b, c/ä.png": 1, ".\\d\\e.png": 1}
+    found = match(labels, ["d/e.png", "b, c/ä.png", "f.png"])
+    assert (found.labels.tolist(), found.missing) == ([1, 1], ("f.png",))
+
+
+@pytest.mark.parametrize("text", ["path,label\n a.png,1\ne\\f.png,0\n", "path;label\n a.png;1\ne\\f.png; 0\n"])
+def test_a_path_is_tried_as_it_is_written(table, text):
+    labels = read_labels(table(text))
+    assert labels.by_path == {" a.png": 1, "e\\f.png": 0}
+    assert match(labels, [" a.png", "e\\f.png"]).labels.tolist() == [1, 0]
+    assert match(labels, ["x/a.png", "e/f.png"]).labels.tolist() == [1, 0]
+
+
+def test_a_table_with_spaces_after_commas(table):
+    labels = read_labels(table('label, path\n1, "a, b.png"\n0, c.png \n'))
+    assert match(labels, ["c.png", "a, b.png"]).labels.tolist() == [0, 1]
+
+
+def test_one_image_written_in_two_ways(table):
+    labels = read_labels(table("path,label\na/b.png,0\na\\b.png,1\n"))
+    with pytest.raises(InputError, match=r"gives a/b\.png both labels 0 and 1: keep one row"):
+        match(labels, ["a/b.png"])
     assert labels.folder is None
 
 

@@ -105,7 +105,7 @@ def test_paths_that_leave_the_folder_are_refused_unopened(manifest, folder, tmp_
 
 
 def test_paths_are_tidied(manifest):
-    path = manifest("image_path,split\ntrain\\a.png,train\n./test/../train/c d.png,train\n")
+    path = manifest("image_path,split\ntrain\\a.png ,train\n ./test/../train/c d.png,train\n")
     assert open_images(path, role="normal").names == ("train/a.png", "train/c d.png")
 
 

@@ -14,11 +14,11 @@ NAMES = [f"{i}.png" for i in range(31)]
 ODD = np.array([*range(29), 90.0, 91.0])
 
 
-def found(scores, calibration=ODD, *, known=0, mode="false_alarm_rate"):
+def found(scores, calibration=ODD, *, known=0, learned=0, mode="false_alarm_rate"):
     p = p_values(calibration, scores)
     p[:known] = 1.0
     model = Model(members=(), mode=mode, rate=0.05, map_scale=(0.0, 1.0))
-    return find(p, model, Calibration(NAMES, calibration), known=known)
+    return find(p, model, Calibration(NAMES, calibration), known=known, learned=learned)
 
 
 @pytest.mark.parametrize("mode", ["false_alarm_rate", "fdr"])
@@ -35,8 +35,30 @@ def test_some_alone_but_hardly_more_than_chance_explains():
     record, (advice,) = found(np.array([*[50.0] * 50, 92.0, 92.0, 92.0]))
     assert record.flagged == 3
     assert record.any_anomaly_p_value > 0.05
-    assert record.sentence.startswith("Only 3 of 53 unlabelled images can be told apart alone")
+    assert record.sentence == (
+        "3 of 53 unlabelled images stand above the threshold, within what chance explains (about 3), "
+        "but together they look less normal than the normal ones."
+    )
     assert "With --false-alarm-rate 0.1, 53 would be flagged" in advice.message
+
+
+def test_more_than_expected_but_not_clearly():
+    """30 of 400 are more than 20, which the luck of 31 calibration images explains."""
+    record, advice = found(np.array([*[99.0] * 30, *np.linspace(0, 28, 370)]), np.arange(31.0))
+    assert record.any_anomaly_p_value > 0.05
+    assert record.sentence == (
+        "Nothing found: 30 of 400 unlabelled images stand above the threshold, within what chance explains (about 20)."
+    )
+    assert not advice
+
+
+def test_what_was_learned_from_is_counted_apart():
+    record, _ = found(np.linspace(0, 28, 60), learned=12)
+    assert (record.unlabelled, record.learned_from) == (60, 12)
+    assert record.sentence == (
+        "Nothing found: none of the 60 unlabelled images stands out from the normal ones. 12 more are left out: the "
+        "detector has learned from them."
+    )
 
 
 def test_what_is_told_by_flags_needs_no_advice():

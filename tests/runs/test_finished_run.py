@@ -113,5 +113,7 @@ def test_the_report_names_what_was_found_and_needs_no_network(run, finished):
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     (tmp_path / "here.partial").mkdir()
-    with pytest.raises(feint.core.errors.InputError, match=r"no run\.json.*--resume"):
+    with pytest.raises(feint.core.errors.InputError, match=r"here does not exist\..*--resume"):
         feint.Run(tmp_path / "here")
+    with pytest.raises(feint.core.errors.InputError, match=r"is not a run: it has no run\.json\."):
+        feint.Run(tmp_path)

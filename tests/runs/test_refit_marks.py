@@ -32,9 +32,20 @@ def test_copies_never_part():
     copies = [NAMES[i : i + 12 : 3] for i in range(0, 48, 12)]  # all marked anomalous, four alike
     for seed in range(5):
         roles = divide(MARKS, known(copies=copies), seed=seed)
-        judged = set(roles.judged_anomalous)
+        judged = {*roles.judged_anomalous, *roles.left_out}
         assert judged
         assert all(judged.issuperset(group) or judged.isdisjoint(group) for group in copies)
+
+
+def test_copies_judge_once():
+    copies = [NAMES[i : i + 10] for i in range(0, 60, 10)]
+    marks = {name: int(i < 30) for i, name in enumerate(NAMES)} | {f"other-{i}": i % 2 for i in range(6)}
+    of = Known([*NAMES, *marks], copies, frozenset(), frozenset())
+    roles = divide(marks, of, seed=0)
+    for judged in (roles.judged_anomalous, roles.judged_normal):
+        assert len(judged) == len(of.different(judged)) == 2
+    every = roles.fitted_anomalous + roles.fitted_normal + roles.judged_anomalous + roles.judged_normal
+    assert sorted(every + roles.left_out) == sorted(marks)
 
 
 def test_of_few_marks_none_is_kept():
@@ -50,6 +61,23 @@ def test_what_was_learned_from_before_judges_nothing():
     roles = divide(MARKS, known(learned=learned), seed=0)
     assert not {*roles.judged_anomalous, *roles.judged_normal} & set(learned)
     assert roles.judged_anomalous
+
+
+def test_a_copy_of_what_was_learned_from_judges_nothing():
+    copies = [[name, f"copy-{name}"] for name in NAMES if MARKS[name]]
+    names = [*NAMES, *(copy for _, copy in copies)]
+    roles = divide(MARKS, Known(names, copies, frozenset(), frozenset(names[60:])), seed=0)
+    assert roles.judged_anomalous == []
+    assert roles.judged_normal
+
+
+def test_paths_are_tried_as_written_and_then_tidied():
+    names = [" a.png", r"e\f.png", "b/c.png", "d.png"]
+    marks = {" a.png": 1, r"e\f.png": 1, r".\b\c.png": 1, "d.png ": 0}
+    roles = divide(marks, Known(names, (), frozenset(), frozenset()), seed=0)
+    assert (roles.fitted_anomalous, roles.fitted_normal) == ([" a.png", "b/c.png", r"e\f.png"], ["d.png"])
+    with pytest.raises(InputError, match=r"gives b/c\.png both labels 0 and 1"):
+        divide(marks | {"b/c.png": 0}, Known(names, (), frozenset(), frozenset()), seed=0)
 
 
 def test_an_image_that_is_normal_anyway_is_left_out_unless_it_is_marked_anomalous():
