@@ -6,30 +6,19 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from feint.app.limits import Limits, Refusal, Unread
 from feint.app.uploads import Upload
+from feint.data.parts import Packed
 from feint.data.preprocessing import preprocess
 from feint.data.reading import TooLargeImageError, UnreadableImageError, read_pixels, read_size
 from feint.records.run import PreprocessingRecord
 
 MEGA = 1_000_000
 Size = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Packed:
-    """An uploaded file, as `feint.data.reading` opens it."""
-
-    data: bytes
-
-    def open(self) -> BinaryIO:
-        """Return the file; it lies in memory."""
-        return io.BytesIO(self.data)
 
 
 @dataclass(frozen=True, eq=False)

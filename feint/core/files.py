@@ -6,24 +6,32 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from feint.core.errors import OutputError
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is renamed to `path`, otherwise it is removed.
 
+    Threads and processes that write the same `path` at once never mix: what was renamed last stays.
+    `durable` files are whole after a power failure, too, which costs some milliseconds.
     Raises OutputError where the disk is full or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     try:
         yield temporary
+        if durable:
+            _flush(temporary, os.O_RDWR)
         temporary.replace(path)
+        if durable:
+            with suppress(OSError):  # Windows and some network shares cannot flush a folder
+                _flush(path.parent, os.O_RDONLY)
     except OSError as error:
         raise told(error, path) from error
     finally:
@@ -33,7 +41,7 @@ def atomic(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path` that is renamed to it on success and removed otherwise; see `atomic`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -42,6 +50,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         raise told(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return a temporary name that no other process or thread uses for `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.tmp")
+
+
+def _flush(path: Path, flags: int) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def told(error: OSError, path: Path) -> OSError:
@@ -53,9 +75,9 @@ def told(error: OSError, path: Path) -> OSError:
     return error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with atomic(path) as temporary:
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a text file whole or not at all; see `atomic`."""
+    with atomic(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -13,6 +13,8 @@ import pytest
 import small_runs
 from PIL import Image
 from small_reviews import reviewing
+from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
 
 import feint
 from feint.app.review.pictures import Kept, Picture
@@ -135,6 +137,10 @@ def test_other_sites_change_nothing(page, headers):
         assert page.client.get("/", headers=headers).status_code == 403
 
 
+def cookie_of(client: httpx.Client) -> str:
+    return f"feint-review-{client.base_url.port}"
+
+
 def test_a_token_lets_in_and_nothing_else_does(copied, tmp_path):
     run = shutil.copytree(copied, tmp_path / "run")
     with reviewing(run, token="open-sesame") as found, httpx.Client(base_url=found.address) as client:
@@ -146,13 +152,35 @@ def test_a_token_lets_in_and_nothing_else_does(copied, tmp_path):
         assert client.get("/", headers={"authorization": "Bearer open-sesame"}).status_code == 200
         assert client.post("/enter", data={"token": "guess"}).status_code == 401
         assert client.post("/enter", content=b"x" * 5000).status_code == 413
-        assert client.get("/", headers={"cookie": "feint-review=open-sesame"}).status_code == 401
+        assert client.get("/", headers={"cookie": f"{cookie_of(client)}=open-sesame"}).status_code == 401
         entered = client.post("/enter", data={"token": "open-sesame"})
         assert (entered.status_code, entered.headers["location"]) == (303, "/")
         assert {"httponly", "samesite=strict"} <= set(entered.headers["set-cookie"].lower().split("; "))
         assert client.get("/", headers={"host": "line-pc:8100"}).status_code == 200
         assert client.post("/undo").status_code == 403
         assert client.post("/undo", headers={"x-feint-key": found.desk.key}).status_code == 200
+
+
+def test_a_host_that_reads_like_a_path_opens_nothing(copied, tmp_path, monkeypatch):
+    run = shutil.copytree(copied, tmp_path / "run")
+    with reviewing(run, token="open-sesame") as found, httpx.Client(base_url=found.address) as client:
+        address = property(lambda asked: URL(f"http://{asked.headers['host']}{asked.scope['path']}"))
+        monkeypatch.setattr(HTTPConnection, "url", address)  # as older versions of starlette put it together
+        assert client.get("/marks.csv", headers={"host": "x/static/"}).status_code == 401
+        assert client.get("/static/review.css", headers={"host": "x"}).status_code == 200
+
+
+def test_two_pages_on_one_host_keep_their_visitors_apart(copied, tmp_path):
+    runs = [shutil.copytree(copied, tmp_path / name) for name in "ab"]
+    with (
+        reviewing(runs[0], token="first") as one,
+        reviewing(runs[1], token="second") as other,
+        httpx.Client() as browser,
+    ):
+        for page, token in ((one, "first"), (other, "second")):
+            browser.post(f"{page.address}/enter", data={"token": token})
+        assert [browser.get(page.address).status_code for page in (one, other)] == [200, 200]
+        assert len(browser.cookies) == 2
 
 
 NASTY = [

@@ -5,12 +5,18 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager
 
 import httpx
 import pytest
+
+from feint.app.review import process
+from feint.app.server import Address
+from feint.runs.progress import Silent
+from feint.runs.run import Run
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "FEINT_TOKEN"}
 
@@ -78,3 +84,20 @@ def test_other_images_are_scored_first(copied, folders):
         assert first == "scoring ...\n"
         with client_of(process.stderr.readline()) as client:
             assert "60 images" in client.get("/").text
+
+
+def test_the_marks_are_closed_however_it_ends(copied, monkeypatch):
+    desks = []
+    configured = process.configured
+
+    def failing(desk, token):
+        desks.append(desk)
+        desk.refits.last = lambda: 1 / 0
+        return configured(desk, token)
+
+    monkeypatch.setattr(process, "configured", failing)
+    monkeypatch.setattr(process.asyncio, "run", lambda serving: serving.close())
+    with pytest.raises(ZeroDivisionError):
+        process.review(Run(copied), None, address=Address(port=0), monitor=Silent(), browse=False, say=lambda _: None)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        desks[0].marks.undo()

@@ -1,17 +1,24 @@
 """What the slider says is what the calibration supports, and what `feint tune` would do at that rate."""
 
 import shlex
+import shutil
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_reviews import reviewing
 
 import feint
+from feint.app.review.desk import Desk
+from feint.app.review.subject import unlabelled_of
 from feint.app.review.thresholds import Thresholds
 from feint.calibration.conformal import p_values
 from feint.calibration.decision import decide
 from feint.records.run import CalibrationRecord
+from feint.runs.recipes import POOL_DETECTORS, Recipe, Voters
 
 
 def thresholds(calibration, scores, *, rate=0.05, mode="false_alarm_rate"):
@@ -64,6 +71,30 @@ def test_the_own_level_is_the_runs_flags(finished, cross_fitted):
         assert "calibration: 0 of" in own.rejected(own.own)
 
 
+def test_no_score_separates_images_that_were_judged_by_folds(finished, tmp_path):
+    run = feint.Run(finished.path)
+    (whole,) = run.model.members
+    probe = Recipe(detector=next(iter(POOL_DETECTORS)))
+    learned = replace(whole, voters=Voters(recipes=[*whole.voters.recipes, probe]))
+    own = unlabelled_of(run)
+    others = replace(own, of_run=False)
+
+    def words(subject) -> str:
+        with closing(Desk(subject, tmp_path)) as desk:
+            found = desk.thresholds
+            return f"{found.score(1) is not None}: {found.rejected(1)}"
+
+    assert (
+        words(own)
+        == words(others)
+        == "True: Of 100 normal images like yours about 4 would be rejected (calibration: 0 of 22)."
+    )
+    run.model = replace(run.model, members=(learned,))
+    assert "False: " in words(own)
+    assert "(cross-fitting: fewer than 1 of 22 calibration images score as high" in words(own)
+    assert words(others).startswith("True")  # new images are judged by all folds together
+
+
 def test_a_run_by_discoveries_starts_where_it_drew_the_line():
     scores = [*range(50), *[200] * 10]
     found = thresholds(range(100), scores, rate=0.2, mode="fdr")
@@ -79,3 +110,13 @@ def test_the_command_makes_the_run_anew_at_that_rate():
     ]  # fmt: skip
     assert float(found.rate(24)) == pytest.approx(24 / 241, abs=1e-3)
     assert found.command(0, of_run="feint tune a b --out RUN", out="x") is None
+
+
+def test_a_refit_has_no_command_for_another_rate(finished, tmp_path):
+    refitted = "feint refit runs/demo MARKS --out RUN --seed 0"
+    assert thresholds(range(240), range(100)).command(24, of_run=refitted, out="x") is None
+    run = feint.Run(shutil.copytree(finished.path, tmp_path / "run"))
+    for command, offered in ((run.record.command, True), (refitted, False)):
+        (run.path / "run.json").write_text(run.record.model_copy(update={"command": command}).model_dump_json())
+        with reviewing(run.path) as found:
+            assert ("Copy as a command" in found.client.get("/threshold?step=3").text) is offered

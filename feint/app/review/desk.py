@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import final
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from feint.app.review.marks import ANOMALOUS, NORMAL, Marks
@@ -55,7 +56,7 @@ class Desk:
         model = subject.run.model
         self.key = secrets.token_urlsafe(24)
         self.thresholds = Thresholds(
-            calibration=model.calibration_scores if len(model.members) == 1 else None, p=subject.p,
+            calibration=_calibration(subject), p=subject.p,
             record=subject.run.record.calibration, what="unlabelled images" if subject.of_run else "images",
         )  # fmt: skip
         self.marks = Marks(folder / "marks.sqlite", images=subject.source)
@@ -93,6 +94,17 @@ class Desk:
         """Return how many images are marked anomalous and normal."""
         counts = Counter(self.marks.now().values())
         return counts[ANOMALOUS], counts[NORMAL]
+
+
+def _calibration(subject: Subject) -> np.ndarray | None:
+    """Return the calibration scores that all images were compared with; None where there are several sets of them.
+
+    Each fold of the unlabelled images has its own where a voter learned from them, as each of several models has.
+    """
+    model, of_run = subject.run.model, subject.of_run
+    if len(model.members) > 1 or (of_run and model.members[0].voters.folds > 1):
+        return None
+    return model.calibration_scores
 
 
 @contextmanager

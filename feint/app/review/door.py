@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "feint-review"
 ENTER = "/enter"
 PUBLIC = "/static/"
 LONGEST_FORM = 4096
@@ -65,22 +64,23 @@ class Door:
         await (answer or self._app)(scope, receive, guarded)
 
     async def _refusal(self, request: Request) -> Response | None:
-        path = request.url.path
+        path = request.scope["path"]
         if self._token is None:
             if not from_here(request.headers):
                 return PlainTextResponse("Open this page as http://localhost or http://127.0.0.1.", 403)
         elif path == ENTER and request.method == "POST":
             return await self._enter(request)
-        elif not (path.startswith(PUBLIC) or self._known(request.headers)):
+        elif not (path.startswith(PUBLIC) or self._known(request)):
             return HTMLResponse(self._ask(False), 401)
         if request.method not in {"GET", "HEAD"} and not self._own(request.headers):
             return PlainTextResponse("This page was opened before the program was started: load it anew.", 403)
         return None
 
-    def _known(self, headers: Headers) -> bool:
+    def _known(self, request: Request) -> bool:
+        headers = request.headers
         bearer = headers.get("authorization", "").encode("utf-8", "replace")
         try:
-            held = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            held = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(request))
         except CookieError:
             held = None
         given = "" if held is None else held.value
@@ -106,5 +106,11 @@ class Door:
         if not hmac.compare_digest(given.strip().encode(), (self._token or "").encode()):
             return HTMLResponse(self._ask(True), 401)
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, self._cookie or "", httponly=True, samesite="strict")
+        answer.set_cookie(_cookie_name(request), self._cookie or "", httponly=True, samesite="strict")
         return answer
+
+
+def _cookie_name(request: Request) -> str:
+    """Return a name with the port that is listened on: to a browser the cookies of all ports of a host are one lot."""
+    _, port = request.scope.get("server") or ("", "")
+    return f"feint-review-{port}"

@@ -17,6 +17,7 @@ from feint.app.review.marks import ANOMALOUS, NORMAL
 from feint.app.review.pictures import Kind
 from feint.app.review.showing import Showing
 from feint.app.review.views import View
+from feint.core.errors import OutputError
 from feint.data.reading import UnreadableImageError
 from feint.report.page import HERE as REPORT
 
@@ -153,8 +154,11 @@ def _add_refit(app: FastAPI, desk: Desk, show: Showing) -> None:
 
     @app.post("/refit")
     def start() -> Response:
-        if desk.subject.of_run:
-            desk.refits.start(desk.marks.csv())
+        try:
+            if desk.subject.of_run:
+                desk.refits.start(desk.marks.csv())
+        except OutputError as error:
+            return _fresh(show.refit_state(problem=str(error)), **{"HX-Retarget": "#refit", "HX-Reswap": "outerHTML"})
         return Response(headers={"HX-Redirect": "/refit"})
 
     @app.post("/refit/cancel")

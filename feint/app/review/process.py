@@ -7,6 +7,7 @@ import signal
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import uvicorn
@@ -34,20 +35,17 @@ def review(
     give_back_freed_memory()
     with address.listen() as listening, held(run) as folder:
         subject = unlabelled_of(run) if images is None else scored_by(run, images, monitor)
-        desk = Desk(subject, folder)
-        host, port = listening.getsockname()[:2]
-        where = f"http://{in_url(host)}:{port}"
-        write_text(folder / ADDRESS, where)
-        try:
+        with closing(Desk(subject, folder)) as desk:
+            host, port = listening.getsockname()[:2]
+            where = f"http://{in_url(host)}:{port}"
+            write_text(folder / ADDRESS, where)
             server = uvicorn.Server(configured(desk, address.token))
             say(f"Reviewing {run.path}: {where} (Ctrl-C ends). Marks are kept in {folder.name}, beside the run.")
             if browse:
                 threading.Thread(target=webbrowser.open, args=[where], daemon=True).start()
             with outliving(signal.SIGTERM, signal.SIGINT):
                 asyncio.run(server.serve(sockets=[listening]))
-        finally:
             last = desk.refits.last()
-            desk.close()
     goes_on = last is not None and last.state == "running"
     say("Stopped. The refit goes on; feint review shows how it is doing." if goes_on else "Stopped.")
 

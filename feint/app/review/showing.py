@@ -29,7 +29,7 @@ class Showing:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._series = secrets.token_urlsafe(9)
-        self._compared: dict[Path, Comparison] = {}
+        self._compared: dict[int, Comparison] = {}
 
     def page(self, view: View) -> Markup:
         """Return the whole page with the list that a view shows."""
@@ -73,9 +73,9 @@ class Showing:
         last = self._desk.refits.last()
         return self._fill("refit_progress.html", progress=last) if last and last.state == "running" else None
 
-    def refit_state(self) -> Markup:
-        """Return how the refit is doing, and in the end what it changed."""
-        return self._fill("refit_state.html", **self._of_refit())
+    def refit_state(self, *, problem: str = "") -> Markup:
+        """Return how the refit is doing, and in the end what it changed, or why none could begin."""
+        return self._fill("refit_state.html", **self._of_refit(problem))
 
     def door(self, wrong: bool) -> str:
         """Return the page that asks for the token."""
@@ -116,16 +116,17 @@ class Showing:
             "fewest": FEWEST_ANOMALOUS, "progress": last, "running": last is not None and last.state == "running",
         }  # fmt: skip
 
-    def _of_refit(self) -> dict[str, object]:
-        marks, comparison, problem, review = self._of_marks(), None, "", ""
+    def _of_refit(self, problem: str = "") -> dict[str, object]:
+        marks, comparison, review = self._of_marks(), None, ""
         progress = self._desk.refits.last()
         if progress is not None and progress.state == "done":
             out = progress.ticket.out
             review = shlex.join(["feint", "review", str(out)])
             try:
-                if out not in self._compared:
-                    self._compared[out] = compare(self._desk.subject, out)
-                comparison = self._compared[out]
+                number = progress.ticket.number
+                if number not in self._compared:
+                    self._compared[number] = compare(self._desk.subject, out)
+                comparison = self._compared[number]
             except FeintError as error:
                 problem = str(error)
         return {

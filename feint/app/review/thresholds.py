@@ -28,7 +28,8 @@ class Thresholds:
     high. Of normal images like these k / (n + 1) are then rejected on average.
 
     Args:
-        calibration: scores of the n calibration normals on one scale; None where several models were cross-fitted.
+        calibration: scores of the n calibration normals on the scale of the images' scores; None where cross-fitting
+            left several scales, so that no single score tells which images are flagged.
         p: p-values (m,) of the images reviewed, NaN where there is none.
         record: calibration of the run.
         what: what the images reviewed are called, e.g. 'unlabelled images'.
@@ -114,7 +115,7 @@ class Thresholds:
         return (
             f"The rate is {words.percent(level / (self.n + 1))} on average over calibration sets; with these "
             f"{self.n:,}, between {low} and {high} in nine of ten cases. A threshold chosen by looking at these images "
-            "or at their marks has no guarantee beyond that: fix a rate beforehand, with the command below."
+            "or at their marks has no guarantee beyond that: fix a rate beforehand."
         )
 
     def rate(self, level: int) -> str:
@@ -126,10 +127,13 @@ class Thresholds:
         return f"{rate:.7f}".rstrip("0")
 
     def command(self, level: int, *, of_run: str, out: str) -> str | None:
-        """Return the command line `of_run` with this level as its rate and `out` as its run; None at level 0."""
-        if not level:
-            return None
+        """Return the `feint tune` of `of_run` with this level as its rate and `out` as its run.
+
+        None at level 0, and where `of_run` is another command: a refit keeps the rate of the run it began with.
+        """
         given, kept = shlex.split(of_run), list[str]()
+        if not level or given[:2] != ["feint", "tune"]:
+            return None
         while given:
             word = given.pop(0)
             if word in OPTIONS:

@@ -129,14 +129,40 @@
   zoom?.addEventListener("dblclick", (event) => { if (event.target.closest("#stage")) at.scale > 1 ? fit() : enlarge(3, event.clientX, event.clientY); });
   zoom?.addEventListener("close", () => {
     const row = find("#large")?.dataset.row;
+    document.body.append(...all("[role=alert]", zoom));
     find("#zoom-body").replaceChildren();
     focusOn(row && find(`#p${row}`));
   });
 
-  // Marks and undos reach the server one by one, in order, even when the button they came from is gone by then.
-  let posted = Promise.resolve();
-  function post(address) {
-    posted = posted.then(() => htmx.ajax("POST", address, { swap: "none" })).catch(() => { /* the page has said so */ });
+  // Marks and undos reach the server one by one, in order, even when the button they came from is gone by then. Where
+  // one is lost, those behind it are not sent, and whoever went on meanwhile is brought back to its image.
+  const sending = [];
+  async function post(address, back) {
+    if (sending.push({ address, back }) > 1) return;
+    while (sending.length) {
+      await htmx.ajax("POST", sending[0].address, { swap: "none" }).catch(() => { /* the page has said so */ });
+      sending.shift();
+    }
+  }
+  function wayBack(button) {
+    const place = button.closest(".item, #large");
+    return () => {
+      wanted = null;
+      if (!zoom?.open) return focusOn(place && find(`#p${place.dataset.row}`));
+      if (!place?.dataset.address) return;
+      for (const each of all("#previous, #next")) htmx.trigger(each, "htmx:abort");
+      htmx.ajax("GET", place.dataset.address, { source: "#zoom-body", target: "#zoom-body", swap: "innerHTML" });
+    };
+  }
+
+  // What failed is said in the large view where that is open: whatever is outside is neither seen nor read out then.
+  let failing = null;  // the verb of what failed; the sentence goes when the same works again
+  function tell(status, verb) {
+    if (status === 401 || status === 403) return location.reload();
+    const sentence = find(status ? "#refused" : "#offline");
+    (zoom?.open ? zoom : document.body).append(sentence);
+    sentence.hidden = false;
+    failing = verb;
   }
 
   // Marking by key goes on to the next image.
@@ -185,7 +211,7 @@
     if (!button) return;
     if (button.id === "ask") help.showModal();
     if (button.dataset.step !== undefined) { slider.value = button.dataset.step; slider.dispatchEvent(new Event("input", { bubbles: true })); slider.dispatchEvent(new Event("change", { bubbles: true })); slider.focus(); }
-    if (button.dataset.post) post(button.dataset.post);
+    if (button.dataset.post) post(button.dataset.post, wayBack(button));
     if (button.dataset.copy) copy(find(`#${button.dataset.copy}`), button);
     const act = { close: () => zoom.close(), in: () => enlarge(1.5), out: () => enlarge(1 / 1.5), fit, map: toggleMap }[button.dataset.zoom];
     act?.();
@@ -246,8 +272,9 @@
     try {
       const answer = await fetch(address);
       const text = await answer.text();
-      if (answer.ok && turns.get(id) === turn && find(`#${id}`)) htmx.swap(find(`#${id}`), text, { swapStyle: "outerHTML" }, { eventInfo: { target: find(`#${id}`) } });
-    } catch { find("#offline").hidden = false; }
+      if (!answer.ok) tell(answer.status, "get");
+      else if (turns.get(id) === turn && find(`#${id}`)) htmx.swap(find(`#${id}`), text, { swapStyle: "outerHTML" }, { eventInfo: { target: find(`#${id}`) } });
+    } catch { tell(0, "get"); }
   }
   document.addEventListener("marked", (event) => {  // wherever else the image is shown
     const { row } = event.detail;
@@ -255,8 +282,14 @@
     for (const [of, id] of [["card", `c${row}`], ["zoom", `z${row}`]]) if (find(`#${id}`)) show(id, `/verdict/${row}?of=${of}`);
     if (!zoom?.open && document.activeElement === find("#undo")) find(`#p${row}`)?.closest(".item").scrollIntoView({ block: "nearest" });
   });
-  for (const failed of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(failed, () => { find("#offline").hidden = false; });
-  document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status === 403) location.reload(); });
+  for (const failed of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(failed, ({ detail }) => {
+    const lost = detail.elt === document.body ? sending.splice(0) : [];
+    tell(detail.xhr.status, detail.requestConfig.verb);
+    lost[0]?.back();
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful && detail.requestConfig.verb === failing) find("#refused").hidden = true;
+  });
 
   if (slider) {
     slider.setAttribute("aria-valuetext", find("#words .rejected").textContent);
