@@ -64,12 +64,14 @@ def _table(run: Path, images: str, out: Path, maps: Path | None) -> dict[str, in
     """Write one CSV; return what is in it."""
     from feint.core.errors import OutputError, SettingError
     from feint.core.files import write_text
-    from feint.data.remote import is_url
+    from feint.data.remote import is_url, redacted
     from feint.export.api import scored
     from feint.runs.scored import csv_text
 
     if is_url(images):
-        raise SettingError(f"{images} is a URL, whose images are scored into a folder: give an --out like OUT.parquet.")
+        raise SettingError(
+            f"{redacted(images)} is a URL, whose images are scored into a folder: give an --out like OUT.parquet."
+        )
     if out.exists():
         raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")
     with TerminalMonitor() as monitor:

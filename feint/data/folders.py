@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from feint.core.errors import InputError
 from feint.data.images import ImageSet
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-IGNORED_FOLDERS = frozenset({"__macosx", "ground_truth"})
+NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+IGNORED_FOLDERS = frozenset({"__macosx", "ground_truth", "lost+found", "system volume information"})
 
 
 @dataclass
@@ -27,8 +30,8 @@ class Met:
 def images_of_folder(root: Path, *, role: Literal["normal", "unlabelled"]) -> ImageSet:
     """Return the images below `root` that play `role`; names are posix paths relative to `root`.
 
-    Raises: InputError for a folder without images, one that holds several MVTec categories, and a normal
-    folder in which 'good' stands beside other folders.
+    Raises: InputError for a folder without images, one that holds several MVTec categories, a normal
+    folder in which 'good' stands beside other folders, and a folder in it that cannot be listed.
     """
     part = part_of(root, role)
     met = Met()
@@ -60,17 +63,22 @@ def part_of(root: Path, role: Literal["normal", "unlabelled"]) -> Path:
     return part
 
 
-def walk_images(root: Path, part: Path, met: Met) -> Iterator[Path]:
-    """Yield the images below `root / part` relative to `root`, folder by folder; one folder's names are in memory."""
+def walk_images(root: Path, part: Path, met: Met, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[Path]:
+    """Yield the images below `root / part` relative to `root`, folder by folder; one folder's names are in memory.
+
+    Names that begin with a dot, folders that are links, and links that leave `root` are passed over.
+
+    Raises: InputError where a folder or a file cannot be looked at, so that none is left out without a word.
+    """
     inside = root.resolve()
-    for folder, folders, names in os.walk(root / part):
+    for folder, folders, names in os.walk(root / part, onerror=refuse_unlisted):
         folders[:] = sorted(each for each in folders if not each.startswith(".") and not ignored(each))
         met.links += sum((Path(folder) / each).is_symlink() for each in folders)
         for name in sorted(names):
             path = Path(folder) / name
-            if name.startswith(".") or not path.is_file():
+            if name.startswith(".") or not _is_file(path):
                 continue
-            if path.suffix.lower() not in SUFFIXES:
+            if path.suffix.lower() not in suffixes:
                 met.others[path.suffix.lower() or "(no suffix)"] += 1
             elif path.is_symlink() and not path.resolve().is_relative_to(inside):
                 met.links += 1
@@ -104,6 +112,23 @@ def nothing_found(folder: Path | str, met: Met) -> str:
         f"no images in {folder}: looked at any depth for {', '.join(sorted(SUFFIXES))}; "
         f"found {', '.join(found) or 'no files at all'}. Give another folder, or convert the images to png."
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        if error.errno in NOTHING_THERE:
+            return False
+        refuse_unlisted(error)
+
+
+def refuse_unlisted(error: OSError) -> NoReturn:
+    """Raise InputError for a place that cannot be looked at; for `os.walk`, which passes over it otherwise."""
+    raise InputError(
+        f"{error.filename} cannot be read: {error.strerror}. Make it readable, or move it away: "
+        "what is in it would be left out."
+    ) from error
 
 
 def _refuse_several_categories(root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from feint.core.errors import InputError
 from feint.data.folders import Met, nothing_found, part_of, walk_images
 from feint.data.manifests import PATH_COLUMNS, TABLE_SUFFIXES, inside, names_in, opened_table, require_pyarrow
 from feint.data.parts import FilesPart, Part, RowsPart, open_table
-from feint.data.remote import is_remote_file, is_url, parent, walk_remote
+from feint.data.remote import is_remote_file, is_url, local_folder, parent, redacted, walk_remote
 from feint.data.sources import existing
 
 IMAGE_COLUMNS = ("image", "bytes")
 PARQUET = ".parquet"
+TABLES = frozenset({PARQUET})
 
 
 def list_parts(source: str, *, column: str | None, size: int) -> Iterator[Part]:
@@ -57,16 +58,11 @@ def _folder(root: Path, column: str | None, size: int) -> Iterator[Part]:
             yield first
             yield from found
             return
-    top = root.resolve()
-    tables = sorted(
-        each
-        for each in root.rglob(f"*{PARQUET}")
-        if each.is_file() and each.resolve().is_relative_to(top) and not each.name.startswith((".", "_"))
-    )
+    tables = _tables(each.as_posix() for each in sorted(walk_images(root, Path(), Met(), suffixes=TABLES)))
     if not tables:
         raise InputError(nothing_found(root, met) if column is None else f"no Parquet files in {root}.")
     for each in tables:
-        yield from _rows(str(root), each.relative_to(root).as_posix(), column, size)
+        yield from _rows(str(root), each, column, size)
 
 
 def _remote_folder(url: str, column: str | None, size: int) -> Iterator[Part]:
@@ -77,11 +73,18 @@ def _remote_folder(url: str, column: str | None, size: int) -> Iterator[Part]:
             yield first
             yield from found
             return
-    tables = list(walk_remote(url, Met(), suffixes=frozenset({PARQUET})))
+    tables = _tables(walk_remote(url, Met(), suffixes=TABLES))
     if not tables:
-        raise InputError(nothing_found(url, met) if column is None else f"no Parquet files in {url}.")
+        raise InputError(
+            nothing_found(redacted(url), met) if column is None else f"no Parquet files in {redacted(url)}."
+        )
     for each in tables:
         yield from _rows(url, each, column, size)
+
+
+def _tables(names: Iterable[str]) -> list[str]:
+    """Return the names of tables without those that tools which write folders of them set aside for themselves."""
+    return [each for each in names if not PurePosixPath(each).name.startswith("_")]
 
 
 def _table(root: str, name: str, column: str | None, size: int) -> Iterator[Part]:
@@ -95,8 +98,10 @@ def _table(root: str, name: str, column: str | None, size: int) -> Iterator[Part
 def _names(root: str, name: str) -> Iterator[str]:
     """Yield the names in a manifest, none of which leaves its folder."""
     if is_url(root):
+        folder = local_folder(root)
         with open_table(root, name) as file:
-            yield from names_in(file, name, role="unlabelled")
+            for each in names_in(file, name, role="unlabelled"):
+                yield inside(each, folder / name) if folder else each
         return
     path = Path(root) / name
     with opened_table(path) as file:

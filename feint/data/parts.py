@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, final
 
+from feint.core.errors import InputError
 from feint.data.folders import printable
 from feint.data.reading import ImageFile, UnreadableImageError
-from feint.data.remote import UnreachableImageError, below, fetch, is_url, open_remote
+from feint.data.remote import UnreachableImageError, below, fetch, in_a_line, is_url, open_remote
 
 ROWS_AT_A_TIME = 32
 BUFFER = 2**20
@@ -90,17 +91,23 @@ class RowsPart:
         return _digest((self.file, str(self.size), self.column, str(self.groups), str(self.first), str(self.rows)))
 
     def open(self, start: int, stop: int) -> Iterator[Opened]:
-        """Yield the images from `start` to `stop`, each a file or the reason why it is none."""
+        """Yield the images from `start` to `stop`, each a file or the reason why it is none.
+
+        Raises: InputError where the file is another one than was listed.
+        """
         done = 0
         try:
             with closing(open_table(self.root, self.file)) as file:
-                for each in self._values(file, start, stop):
+                as_listed = file.seek(0, 2) == self.size
+                for each in self._values(file, start, stop) if as_listed else ():
                     yield each
                     done += 1
         except Exception as error:  # a damaged file, or a driver, may raise anything
-            reason = " ".join(str(error).split())[:200]
             kind = UnreachableImageError if is_url(self.root) else UnreadableImageError
-            yield from [kind(f"its Parquet file cannot be read here: {reason}")] * (stop - start - done)
+            yield from [kind(f"its Parquet file cannot be read here: {in_a_line(error)}")] * (stop - start - done)
+            return
+        if done < stop - start:
+            raise InputError(f"{self.file} was changed while the job ran: start again when nothing writes to it.")
 
     def _values(self, file: BinaryIO, start: int, stop: int) -> Iterator[Opened]:
         from pyarrow.parquet import ParquetFile
@@ -122,13 +129,15 @@ Part = FilesPart | RowsPart
 
 
 def part_to_json(part: Part) -> str:
-    """Return a part as one line of JSON."""
-    return json.dumps({"kind": type(part).__name__, **asdict(part)})
+    """Return a part as one line of JSON, without its root, in which there may be a password."""
+    fields = asdict(part)
+    del fields["root"]
+    return json.dumps({"kind": type(part).__name__, **fields})
 
 
-def part_from_json(line: str) -> Part:
+def part_from_json(line: str, *, root: str) -> Part:
     """Return the part that `part_to_json` wrote."""
-    fields: dict[str, Any] = json.loads(line)
+    fields: dict[str, Any] = {"root": root, **json.loads(line)}
     if fields.pop("kind") == "FilesPart":
         return FilesPart(root=fields["root"], files=tuple(fields["files"]))
     return RowsPart(**fields | {"groups": tuple(fields["groups"])})

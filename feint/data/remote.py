@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from feint.core.errors import InputError, SettingError
-from feint.data.folders import SUFFIXES, Met, ignored
+from feint.data.folders import SUFFIXES, Met, ignored, leads_out
 from feint.data.pools import in_order
 from feint.data.reading import UnreadableImageError
 
@@ -17,6 +19,10 @@ PACKAGES = {
     "az": "adlfs", "abfs": "adlfs", "hf": "huggingface_hub", "sftp": "paramiko", "smb": "smbprotocol",
 }  # fmt: skip
 """What fsspec needs besides itself, by the scheme of a URL."""
+
+USER = re.compile(r"(?<=://)[^/?#\s'\"]+@")
+QUERY = re.compile(r"(://[^?\s'\"]*\?)([^\s'\"]+?)(?=::|[\s'\"]|$)")
+HIDDEN = "***"
 
 AT_A_TIME = 8
 PAUSES = (0.5, 2.0)
@@ -37,6 +43,22 @@ def is_url(source: str) -> bool:
     return "://" in source or "::" in source
 
 
+def redacted(text: str) -> str:
+    """Return a text in which no URL shows a user, password or query any more: keys may be in them.
+
+    Example:
+        >>> redacted("zip://in::https://ann:secret@host/a.zip?sig=0f3a")
+        'zip://in::https://***@host/a.zip?***'
+    """
+    return QUERY.sub(rf"\1{HIDDEN}", USER.sub(f"{HIDDEN}@", text))
+
+
+def digest_of_queries(url: str) -> str | None:
+    """Return the SHA-256 of what `redacted` hides of a URL's queries, None where it has none."""
+    queries = [query for _, query in QUERY.findall(url)]
+    return hashlib.sha256("\0".join(queries).encode()).hexdigest() if queries else None
+
+
 def open_url(url: str) -> tuple[Any, str]:
     """Return the fsspec file system of a URL, and the path in it without a slash at its end; nothing is fetched.
 
@@ -45,19 +67,27 @@ def open_url(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        raise SettingError(f"{url} needs fsspec, which is not installed: pip install fsspec.") from error
+        raise SettingError(f"{redacted(url)} needs fsspec, which is not installed: pip install fsspec.") from error
     try:
         system, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     except ImportError as error:
         scheme = url.rpartition("::")[2].partition("://")[0]
         package = PACKAGES.get(scheme)
         what = f"a package that is not installed: pip install {package}." if package else f"more: {error}."
-        raise SettingError(f"{url} needs {what}") from error
+        raise SettingError(f"{redacted(url)} needs {what}") from error
     except ValueError as error:
-        raise SettingError(f"{url} has a scheme that fsspec does not know: {error}.") from error
+        raise SettingError(f"{redacted(url)} has a scheme that fsspec does not know: {error}.") from error
     except Exception as error:  # a driver may raise anything
         raise _failed(url, error) from error
     return system, str(root).rstrip("/")
+
+
+def local_folder(url: str) -> Path | None:
+    """Return the folder of this machine that a URL means, None where it means anything else; see `open_url`."""
+    from fsspec.implementations.local import LocalFileSystem
+
+    system, path = open_url(url)
+    return Path(path or "/") if isinstance(system, LocalFileSystem) else None
 
 
 def open_remote(url: str) -> BinaryIO:
@@ -81,7 +111,8 @@ def is_remote_file(url: str) -> bool:
 def walk_remote(url: str, met: Met, *, suffixes: frozenset[str] = SUFFIXES) -> Iterator[str]:
     """Yield the files below a URL that have one of `suffixes`, relative to it; one folder's names are in memory.
 
-    Names that begin with a dot, and what does not lie below the URL, are passed over, as in `walk_images`.
+    Names that begin with a dot, and what does not lie below the URL, are passed over, as in `walk_images`; other
+    systems than that of this machine resolve their links themselves.
     """
     system, root = open_url(url)
     yield from _walk(system, root, root, url, met, suffixes)
@@ -127,7 +158,9 @@ def _walk(system: Any, folder: str, root: str, url: str, met: Met, suffixes: fro
         path = PurePosixPath(name := _beneath(str(entry["name"]), root))
         if not _beneath(str(entry["name"]), folder) or path.name.startswith(".") or ".." in path.parts:
             continue
-        if entry["type"] == "directory":
+        if _is_no_image_file(entry, root, name):
+            met.links += bool(entry.get("islink"))
+        elif entry["type"] == "directory":
             folders += [] if ignored(path.name) else [str(entry["name"]).rstrip("/")]
         elif path.suffix.lower() in suffixes:
             yield name
@@ -135,6 +168,13 @@ def _walk(system: Any, folder: str, root: str, url: str, met: Met, suffixes: fro
             met.others[path.suffix.lower() or "(no suffix)"] += 1
     for each in folders:
         yield from _walk(system, each, root, url, met, suffixes)
+
+
+def _is_no_image_file(entry: dict[str, Any], root: str, name: str) -> bool:
+    """Tell whether an entry of a folder of this machine is a pipe or the like, or a link to no file in it."""
+    if entry.get("islink"):
+        return leads_out(Path(root or "/"), name) or not Path(entry["name"]).is_file()
+    return bool(entry["type"] == "other")
 
 
 def _beneath(path: str, folder: str) -> str:
@@ -161,22 +201,23 @@ def _content(system: Any, path: str) -> bytes | UnreadableImageError:
         except (FileNotFoundError, KeyError):
             return UnreadableImageError("is not there")
         except PermissionError as error:  # of keys that ran out, for every image from now on
-            return UnreachableImageError(f"cannot be read: {error}")
+            return UnreachableImageError(f"cannot be read: {in_a_line(error)}")
         except IsADirectoryError as error:
-            return UnreadableImageError(f"cannot be read: {error}")
+            return UnreadableImageError(f"cannot be read: {in_a_line(error)}")
         except Exception as error:  # a driver may raise anything
             if pause is None:
-                return UnreachableImageError(f"cannot be fetched: {_line(error)}")
+                return UnreachableImageError(f"cannot be fetched: {in_a_line(error)}")
             time.sleep(pause)
     raise AssertionError("unreachable")
 
 
 def _failed(url: str, error: Exception) -> InputError:
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{url} does not exist: check the URL.")
+        return InputError(f"{redacted(url)} does not exist: check the URL.")
     check = "Check the URL, the credentials and the connection, then start again."
-    return InputError(f"{url} cannot be read: {_line(error)}. {check}")
+    return InputError(f"{redacted(url)} cannot be read: {in_a_line(error)}. {check}")
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+def in_a_line(error: Exception) -> str:
+    """Return what an error says, in one line of at most 200 characters, without what `redacted` hides."""
+    return " ".join(redacted(str(error)).split())[:200].rstrip(".") or type(error).__name__

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feint.core.errors import InputError
-from feint.data.folders import SUFFIXES, leads_out
+from feint.data.folders import SUFFIXES, leads_out, refuse_unlisted
 from feint.data.images import ImageSet
 from feint.data.labels import LABELS
 from feint.data.reading import UnreadableImageError
@@ -182,7 +182,7 @@ def _value(text: str, column: str, table: Path, line: int) -> int:
 
 def _unpacked(root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     """Yield name and path of the images directly in `root` or below its folders that begin with `prefix`."""
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in os.walk(root, onerror=refuse_unlisted):
         if Path(folder) == root:
             folders[:] = [each for each in folders if each.lower().startswith(prefix)]
         for name in files:

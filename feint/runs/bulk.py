@@ -21,7 +21,7 @@ from feint.core.errors import InputError, OutputError
 from feint.data.listing import list_parts
 from feint.data.manifests import require_pyarrow
 from feint.data.parts import Part
-from feint.data.remote import is_url
+from feint.data.remote import digest_of_queries, is_url, redacted
 from feint.runs.bulk_pieces import score_parts
 from feint.runs.bulk_store import BulkStore, Job, fingerprint_of, refuse_foreign
 from feint.runs.bulk_worker import Judging, Opener, Rows, describe, score_piece
@@ -84,7 +84,14 @@ def run_bulk(
     model = model.absolute()
     with open_workers(backend, workers=workers, address=address) as executor, BulkStore(out) as store:
         about = awaited(executor.submit(describe, opener, model))
-        job = Job(feint=feint.__version__, model=about.sha256, source=source, column=column, part_size=part_size)
+        job = Job(
+            feint=feint.__version__,
+            model=about.sha256,
+            source=redacted(source),
+            query=digest_of_queries(source),
+            column=column,
+            part_size=part_size,
+        )
         store.begin(job)
         count, total = store.list(list_parts(source, column=column, size=part_size))
         if about.mode == "fdr" and len(store.parts() | store.parts(flagged=False)) < count:

@@ -13,7 +13,7 @@ import numpy as np
 from feint.backends import Backend, first_completed
 from feint.core.errors import WorkerError
 from feint.data.parts import FilesPart, Part
-from feint.runs.bulk_worker import Rows
+from feint.runs.bulk_worker import Connection, Rows
 
 PIECE = 256
 WAITING_PER_WORKER = 2
@@ -32,6 +32,11 @@ class _Piece:
     start: int
     stop: int
     doubted: bool = False
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it lies in the source."""
+        return self.number, self.start
 
 
 def _pieces(number: int, part: Part) -> Iterator[_Piece]:
@@ -63,13 +68,19 @@ class _Gathered:
 @final
 @dataclass
 class _Bulk:
-    """Pieces that wait, that run, and parts of which some pieces have come in."""
+    """Pieces that wait, that run, and parts of which some pieces have come in.
+
+    Whole parts are `held` as long as the last images in succession could not be fetched, which are then in each of
+    them: where the connection turns out to be lost, they are to be scored again. They are fewer than ten.
+    """
 
     score: Score
     executor: Backend
     waiting: deque[_Piece] = field(default_factory=deque)
     running: dict[Future[Rows], _Piece] = field(default_factory=dict)
     gathered: dict[int, _Gathered] = field(default_factory=dict)
+    held: list[tuple[int, Part, Rows]] = field(default_factory=list)
+    connection: Connection = field(default_factory=Connection)
     deadly: int = 0
 
     def fill(self, parts: Iterator[tuple[int, Part]]) -> bool:
@@ -85,8 +96,8 @@ class _Bulk:
             self.running[self.executor.submit(self.score, piece.part, piece.start, piece.stop)] = piece
         return bool(self.running)
 
-    def settle(self, piece: _Piece, future: Future[Rows]) -> None:
-        """Keep what a piece has found; put one that killed its worker back, whole or in halves."""
+    def settle(self, piece: _Piece, future: Future[Rows]) -> Iterator[tuple[int, Part, Rows]]:
+        """Keep what a piece has found, and yield parts that are whole; put one that killed its worker back."""
         try:
             found = future.result()
         except WorkerError as error:
@@ -98,7 +109,21 @@ class _Bulk:
                 self.waiting += [replace(piece, stop=middle), replace(piece, start=middle)]
                 return
             found = self._given_up(error)
+        names = piece.part.names
+        for place in range(piece.stop - piece.start):
+            self.connection.note(names[piece.start + place], found.reasons[place] if place in found.unfetched else None)
+        if len(found.unfetched) < piece.stop - piece.start:
+            yield from self.release()
         self.gathered[piece.number].add(piece, found)
+        if not self.gathered[piece.number].left:
+            self.held.append((piece.number, piece.part, self.gathered.pop(piece.number).rows))
+        if not self.connection.failures:
+            yield from self.release()
+
+    def release(self) -> Iterator[tuple[int, Part, Rows]]:
+        """Yield the parts that were held."""
+        while self.held:
+            yield self.held.pop(0)
 
     def _given_up(self, error: WorkerError) -> Rows:
         self.deadly += 1
@@ -117,12 +142,12 @@ def score_parts(
 
     An image that alone kills a worker twice has that for its reason.
 
-    Raises: what `score` raises; WorkerError where more than 20 images kill their worker: then it is not the images.
+    Raises: what `score` raises; InputError where ten images in succession, as they come in, could not be fetched: no
+    part that one of them is in was yielded, so that it can be tried again; WorkerError where more than 20 images kill
+    their worker: then it is not the images.
     """
     bulk = _Bulk(score, executor)
     while bulk.fill(parts):
-        for future in sorted(first_completed(bulk.running), key=lambda each: bulk.running[each].number):
-            piece = bulk.running.pop(future)
-            bulk.settle(piece, future)
-            if not bulk.gathered[piece.number].left:
-                yield piece.number, piece.part, bulk.gathered.pop(piece.number).rows
+        for future in sorted(first_completed(bulk.running), key=lambda each: bulk.running[each].place):
+            yield from bulk.settle(bulk.running.pop(future), future)
+    yield from bulk.release()

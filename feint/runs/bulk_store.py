@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 JOB, LISTING, LOCK, UNFLAGGED = "_job.json", "_listing", "_lock", "_unflagged"
 PART_FILE = re.compile(r"part-(\d+)-([0-9a-f]{12})\.parquet")
 FORMAT = 1
+MARK = b"feint.job"
 
 
 @final
 class Job(BaseModel):
-    """What a bulk job is: with any of it changed, it is another one."""
+    """What a bulk job is: with any of it changed, it is another one. Nothing of it is secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,8 +38,14 @@ class Job(BaseModel):
     feint: str
     model: str
     source: str
+    query: str | None = None
     column: str | None
     part_size: int
+
+    @property
+    def digest(self) -> str:
+        """64 hexadecimal digits that tell it from others."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 @final
@@ -58,7 +65,7 @@ class BulkStore:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
-        except Timeout:
+        except (Timeout, FileNotFoundError):  # the latter where a job that failed is just removing the folder
             raise OutputError(f"{self.out} is being written by another job: wait until it ends.") from None
         except OSError as error:
             raise told(error, self.out) from error
@@ -70,23 +77,31 @@ class BulkStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        nothing_done = kind is not None and self.fresh and not self.parts() and not self.parts(flagged=False)
+        nothing_done = kind is not None and self.fresh and not self._finished()
         (self.out / LISTING).unlink(missing_ok=True)
-        self._lock.release()
+        if nothing_done:
+            (self.out / JOB).unlink(missing_ok=True)
+            shutil.rmtree(self.out / UNFLAGGED, ignore_errors=True)
         with suppress(OSError):
             (self.out / LOCK).unlink()
-        if nothing_done:
-            shutil.rmtree(self.out, ignore_errors=True)
+            if nothing_done:
+                self.out.rmdir()
+        self._lock.release()
 
     def begin(self, job: Job) -> None:
-        """Write down what the job is, or compare it with what is written; raises OutputError where it is another."""
+        """Write down what the job is, or compare it with what is written there or, where that was cut short, in parts.
+
+        Raises: OutputError where it is another; IntegrityError where what is written was changed.
+        """
+        self._job = job
         path = self.out / JOB
-        if not path.exists():
-            write_text(path, json.dumps(job.model_dump()))
+        if (record := _record(path)) is None:
+            self._refuse_parts_of_another(job)
+            write_text(path, json.dumps(job.model_dump()), durable=True)
             return
         try:
-            known = Job.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, ValidationError) as error:
+            known = Job.model_validate(record)
+        except ValidationError as error:
             raise IntegrityError(f"{path} was changed: delete {self.out}, or choose another --out.") from error
         for name, value in job.model_dump().items():
             if (old := getattr(known, name)) != value:
@@ -96,11 +111,11 @@ class BulkStore:
                 )
 
     def list(self, parts: Iterator[Part]) -> tuple[int, int]:
-        """Keep the parts of the source in a file; return how many parts and images there are.
+        """Keep the parts of the source, which have one root, in a file; return how many parts and images there are.
 
         Raises: InputError where the parts that are finished held other images.
         """
-        finished = self.parts(flagged=False) | self.parts()
+        finished = self._finished()
         count = images = 0
         with atomic(self.out / LISTING) as temporary, temporary.open("w", encoding="utf-8") as file:
             for count, part in enumerate(parts, start=1):
@@ -108,6 +123,7 @@ class BulkStore:
                 if done is not None and fingerprint_of(done) != part.fingerprint:
                     raise InputError(self._changed(done, part.names))
                 file.write(part_to_json(part) + "\n")
+                self._root = part.root
                 images += len(part)
         if finished:
             raise InputError(self._changed(finished[min(finished)], ()))
@@ -117,7 +133,7 @@ class BulkStore:
         """Yield the parts kept by `list`, numbered from 0."""
         with (self.out / LISTING).open(encoding="utf-8") as file:
             for number, line in enumerate(file):
-                yield number, part_from_json(line)
+                yield number, part_from_json(line, root=self._root)
 
     def parts(self, *, flagged: bool = True) -> dict[int, Path]:
         """Return the part files there are, by number: finished ones, or those that still wait for their flags."""
@@ -131,10 +147,8 @@ class BulkStore:
 
         folder = self.out if flagged else self.out / UNFLAGGED
         path = folder / f"part-{number:06d}-{fingerprint}.parquet"
-        with atomic(path) as temporary, temporary.open("wb") as file:
-            write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
+        with atomic(path, durable=True) as temporary, temporary.open("wb") as file:
+            write_table(table.replace_schema_metadata({MARK: self._job.digest}), file)
 
     def unflag(self) -> None:
         """Let all part files wait for their flags again."""
@@ -145,7 +159,21 @@ class BulkStore:
     def finish(self, summary: dict[str, object]) -> None:
         """Note that the job is done, and remove what only an unfinished one needs."""
         shutil.rmtree(self.out / UNFLAGGED, ignore_errors=True)
-        write_text(self.out / JOB, json.dumps({**json.loads((self.out / JOB).read_text()), "finished": summary}))
+        write_text(self.out / JOB, json.dumps({**self._job.model_dump(), "finished": summary}), durable=True)
+
+    def _finished(self) -> dict[int, Path]:
+        """Return the part files there are, with flags or without, by number."""
+        return self.parts(flagged=False) | self.parts()
+
+    def _refuse_parts_of_another(self, job: Job) -> None:
+        from pyarrow.parquet import read_schema
+
+        for each in self._finished().values():
+            if (read_schema(each).metadata or {}).get(MARK) != job.digest.encode():
+                raise IntegrityError(
+                    f"{self.out / JOB} was cut short, and {each.name} was written with another model, source, column "
+                    "or version of Feint: repeat the command that wrote it, or choose another --out."
+                )
 
     def _changed(self, done: Path, names: Sequence[str]) -> str:
         from pyarrow.parquet import read_table
@@ -168,7 +196,7 @@ def refuse_foreign(out: Path) -> None:
         not path.exists() and any(not each.name.startswith((LOCK, f".{JOB}")) for each in out.iterdir())
     ):
         raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")
-    if path.exists() and '"finished"' in path.read_text(encoding="utf-8", errors="replace"):
+    if "finished" in (_record(path) or {}):
         raise OutputError(f"{out} is finished already and is never overwritten: choose another name with --out.")
 
 
@@ -177,6 +205,15 @@ def fingerprint_of(part_file: Path) -> str:
     match = PART_FILE.fullmatch(part_file.name)
     assert match is not None
     return match[2]
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """Return what is written of a job; None where nothing is, or not all of it."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _short(value: object) -> str:

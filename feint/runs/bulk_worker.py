@@ -62,11 +62,32 @@ Opener = Callable[[Path], Judge]
 @final
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Scores and p-values (n,) of n images, NaN for those that could not be read; `reasons` says why, by place."""
+    """Scores and p-values (n,) of n images, NaN for those that could not be read; `reasons` says why, by place.
+
+    `unfetched` are the places of those that could not be fetched, for a reason that may pass.
+    """
 
     scores: NDArray[np.float64]
     p_values: NDArray[np.float64]
     reasons: dict[int, str]
+    unfetched: frozenset[int] = frozenset()
+
+
+@final
+@dataclass
+class Connection:
+    """Counts images in succession that could not be fetched: ten mean that it is lost.
+
+    So a lost connection does not turn every image that is left into an unreadable one.
+    """
+
+    failures: int = 0
+
+    def note(self, name: str, failure: object = None) -> None:
+        """Count an image that could not be fetched, or begin anew after one that could; raises InputError."""
+        self.failures = 0 if failure is None else self.failures + 1
+        if self.failures == LOST_AT:
+            raise InputError(f"{LOST_AT} images in succession could not be fetched, the last because {name} {failure}.")
 
 
 def describe(opener: Opener, model: Path) -> Judging:
@@ -79,19 +100,21 @@ def score_piece(opener: Opener, model: Path, sha256: str, part: Part, start: int
     """Score the images from `start` to `stop` of a part, in bounded memory.
 
     Raises: IntegrityError where the model is another one than `sha256`; InputError where ten images in succession
-    could not be fetched, so that a lost connection does not turn every image that is left into an unreadable one.
+    could not be fetched (`Connection`; those of several pieces are counted by `score_parts`).
     """
     judge = _opened(opener, model)
     if judge.about.sha256 != sha256:
         raise IntegrityError(f"{model} was replaced while its job ran: start again with the model the job began with.")
     scores, p_values = (np.full(stop - start, np.nan) for _ in range(2))
-    reasons: dict[int, str] = {}
+    failures: dict[int, UnreadableImageError] = {}
     images = _while_connected(part.open(start, stop), part.names[start:stop])
     for places, inputs, failed in _batches(images, judge.preprocessings):
         if places:
             scores[places], p_values[places] = judge(inputs)
-        reasons |= {place: error.reason for place, error in failed.items()}
-    return Rows(scores, p_values, reasons)
+        failures |= failed
+    reasons = {place: error.reason for place, error in failures.items()}
+    unfetched = frozenset(place for place, error in failures.items() if isinstance(error, UnreachableImageError))
+    return Rows(scores, p_values, reasons, unfetched)
 
 
 @lru_cache(maxsize=1)
@@ -100,11 +123,9 @@ def _opened(opener: Opener, model: Path) -> Judge:
 
 
 def _while_connected(images: Iterator[Opened], names: Sequence[str]) -> Iterator[Opened]:
-    lost = 0
+    connection = Connection()
     for name, image in zip(names, images, strict=True):
-        lost = lost + 1 if isinstance(image, UnreachableImageError) else 0
-        if lost == LOST_AT:
-            raise InputError(f"{lost} images in succession could not be fetched, the last because {name} {image}.")
+        connection.note(name, image if isinstance(image, UnreachableImageError) else None)
         yield image
 
 

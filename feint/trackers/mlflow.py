@@ -17,7 +17,8 @@ from feint.core.errors import SettingError
 from feint.core.tracking import Tracked, Tracker
 
 KEY = "feint.key"
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+URI = re.compile(r".*://|(file|arn):|databricks$")
+DATABASE = re.compile(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://")
 LONGEST_NAME, LONGEST_VALUE, PARAMETERS_AT_ONCE = 250, 500, 100
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -35,7 +36,8 @@ class MLflow(Tracker):
     it lacks. Nothing leaves the machine unless `place` is a URI that says so; MLflow's telemetry is switched off.
 
     Args:
-        place: a folder or a tracking URI: `http://HOST:PORT`, or `sqlite:///FILE`, for which all of MLflow is needed.
+        place: a folder, or a tracking URI: `http://HOST:PORT`, `databricks`, or `sqlite:///FILE`, for which all of
+            MLflow is needed. A folder of the name `databricks` is `./databricks`.
 
     Raises: SettingError where MLflow, or what it needs for a database, is not installed.
     """
@@ -45,7 +47,7 @@ class MLflow(Tracker):
     def __init__(self, place: str | Path | None = None) -> None:
         if find_spec("mlflow") is None:
             raise SettingError("MLflow is not installed: pip install 'feint[mlflow]'.")
-        if str(place).startswith(DATABASES) and find_spec("sqlalchemy") is None:
+        if DATABASE.match(str(place)) and find_spec("sqlalchemy") is None:
             raise SettingError(f"{place} is a database, for which all of MLflow is needed: pip install mlflow.")
         self.place = place
 
@@ -56,7 +58,7 @@ class MLflow(Tracker):
         from mlflow.tracking import MlflowClient
 
         place = str(self.place or run.out.parent / "mlruns")
-        self._client = MlflowClient(tracking_uri=place if "://" in place else Path(place).absolute().as_uri())
+        self._client = MlflowClient(tracking_uri=place if URI.match(place) else Path(place).absolute().as_uri())
         experiment = self._experiment(f"feint {run.command}")
         earlier = self._earlier(experiment, run.key) if run.resumed else None
         self._kept: dict[str, set[int]] | None = {} if earlier else None

@@ -1,5 +1,7 @@
 """Files are written whole, whoever else writes the same one at the same moment."""
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -49,3 +51,30 @@ def test_a_thread_that_writes_meanwhile_leaves_the_other_its_temporary_file(tmp_
 def _write_folder(path: Path) -> None:
     with atomic_folder(path):
         pass
+
+
+def test_a_durable_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(tmp_path, monkeypatch):
+    path, flushed, fsync = tmp_path / "record.json", [], os.fsync
+
+    def noting(descriptor: int) -> None:
+        flushed.append((Path(f"/proc/self/fd/{descriptor}").readlink(), path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    write_text(path, "{}", durable=True)
+    (temporary, early), folder = flushed
+    assert (temporary.parent, temporary.name[:13], early) == (tmp_path, ".record.json.", False)
+    assert folder == (tmp_path, True)
+
+
+def test_a_share_that_cannot_flush_folders_is_no_hindrance(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refusing(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_dir():
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    write_text(tmp_path / "record.json", "{}", durable=True)
+    assert (tmp_path / "record.json").read_text() == "{}"

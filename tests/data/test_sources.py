@@ -1,5 +1,7 @@
+import errno
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from PIL import Image
 
 from feint.core.errors import InputError
 from feint.data import open_images, survey
+from feint.data.listing import list_parts
 
 
 def test_any_depth_any_case_in_order_of_names(folder):
@@ -29,6 +32,19 @@ def test_what_is_no_image_of_the_user_is_left_aside(folder):
     assert open_images(root, role="unlabelled").names == ("a.png",)
 
 
+def test_what_a_disk_keeps_for_itself_need_not_be_readable(folder, monkeypatch):
+    root = folder("a.png", "lost+found/a.png", "System Volume Information/a.png")
+    scandir = os.scandir
+
+    def broken(place):
+        if Path(place) != root:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    assert open_images(root, role="normal").names == ("a.png",)
+
+
 def test_links_that_leave_the_folder_are_not_followed(folder, tmp_path):
     outside = folder("x.png", root=tmp_path / "outside")
     root = folder("a.png")
@@ -39,6 +55,26 @@ def test_links_that_leave_the_folder_are_not_followed(folder, tmp_path):
     assert open_images(root, role="normal").names == ("a.png", "inside.png")
     (tmp_path / "alias").symlink_to(root)
     assert open_images(tmp_path / "alias", role="normal").names == ("a.png", "inside.png")
+
+
+@pytest.mark.parametrize("read", [lambda root: open_images(root, role="normal"), lambda root: list(parts_of(root))])
+@pytest.mark.parametrize("looking", ["scandir", "stat"])
+def test_what_cannot_be_looked_at_is_not_left_out_without_a_word(folder, monkeypatch, read, looking):
+    root = folder("a.png", "day1/a.png", "day2/a.png")
+    look = getattr(os, looking)
+
+    def broken(place=".", **options):
+        if str(place).startswith(str(root / "day2")) and (looking == "scandir" or str(place).endswith("png")):
+            raise OSError(errno.EIO, "Input/output error", str(place))
+        return look(place, **options)
+
+    monkeypatch.setattr(os, looking, broken)
+    with pytest.raises(InputError, match=r"/day2.* cannot be read: Input/output error\. Make it readable, or move it"):
+        read(root)
+
+
+def parts_of(root):
+    return list_parts(str(root), column=None, size=2)
 
 
 def test_a_pipe_is_not_waited_for(folder):

@@ -1,6 +1,7 @@
 """What a bulk job reads: folders, manifests, Parquet files that hold images, URLs."""
 
 import json
+import os
 import shutil
 
 import fsspec
@@ -12,6 +13,7 @@ from feint.core.errors import InputError, SettingError
 from feint.data.listing import list_parts
 from feint.data.remote import below, parent
 from feint.runs.bulk import run_bulk
+from feint.runs.bulk_store import BulkStore
 
 
 @pytest.fixture
@@ -177,8 +179,58 @@ class TestParquet:
         with pytest.raises(InputError, match="cannot be read as a Parquet file"):
             job(model, tmp_path / "p.parquet", out)
 
+    def test_a_file_that_is_replaced_in_mid_job(self, model, images, out, tmp_path, monkeypatch):
+        path = tmp_path / "p.parquet"
+        contents(images).to_parquet(path, row_group_size=11)
+        listed = BulkStore.list
+
+        def replacing(self, parts):
+            counts = listed(self, parts)
+            contents(images)[:5].to_parquet(path)
+            return counts
+
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(InputError, match=r"^p\.parquet was changed while the job ran"),
+        ):
+            patch.setattr(BulkStore, "list", replacing)
+            job(model, path, out)
+        assert job(model, path, out).images == 5
+
+    @pytest.mark.parametrize("scheme", ["", "file://"])
+    def test_what_is_passed_over_in_a_folder(self, model, images, out, tmp_path, scheme):
+        root = tmp_path / "set"
+        for name in (
+            "a/b.parquet",
+            "c.PARQUET",
+            ".trash/a.parquet",
+            ".a.parquet",
+            "_a.parquet",
+            "ground_truth/a.parquet",
+        ):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            contents(images)[:2].to_parquet(root / name)
+        contents(images).to_parquet(tmp_path / "outside.parquet")
+        (root / "link.parquet").symlink_to(tmp_path / "outside.parquet")
+        job(model, f"{scheme}{root}", out)
+        assert set(table(out).path) == {"a/b.parquet#0", "a/b.parquet#1", "c.PARQUET#0", "c.PARQUET#1"}
+
 
 class TestUrls:
+    def test_links_in_a_folder_of_this_machine(self, model, images, out, expected, tmp_path):
+        plain(1).save(tmp_path / "outside.png")
+        (images / "00/link.png").symlink_to(tmp_path / "outside.png")
+        (images / "00/broken.png").symlink_to(tmp_path / "absent.png")
+        (images / "00/round.png").symlink_to("round.png")
+        (images / "all.png").symlink_to(images)
+        (images / "up").symlink_to(tmp_path)
+        os.mkfifo(images / "00/pipe.png")
+        (images / "01/z.png").symlink_to(images / "00/0003.png")
+        job(model, f"file://{images}", out)
+        found = table(out)
+        assert found.path.tolist() == [*expected.path, "01/z.png"]
+        assert found.score.tolist() == [*expected.score, expected.score[3]]
+
     @pytest.mark.parametrize("backend", ["serial", "processes"])
     def test_a_folder(self, model, images, out, expected, backend):
         job(model, f"file://{images}", out, backend=backend, workers=1)
@@ -218,8 +270,10 @@ class TestUrls:
         job(model, f"file://{tmp_path}/p.parquet", tmp_path / "bytes.parquet")
         assert same(table(tmp_path / "bytes.parquet"), expected)
 
-    def test_a_manifest_stays_inside(self, model, images, out):
-        (images / "m.csv").write_text("image_path\n../outside.png\n")
+    @pytest.mark.parametrize("name", ["../outside.png", "link/outside.png"])
+    def test_a_manifest_stays_inside(self, model, images, out, tmp_path, name):
+        (images / "link").symlink_to(tmp_path)
+        (images / "m.csv").write_text(f"image_path\n{name}\n")
         with pytest.raises(InputError, match="stay in its folder"):
             job(model, f"file://{images}/m.csv", out)
 

@@ -84,6 +84,12 @@ def test_it_is_not_for_two_at_once(model, images, out):
 
 
 def test_a_record_that_was_changed(model, images, out):
-    (out / "_job.json").write_text("{")
+    (out / "_job.json").write_text("{}")
     with pytest.raises(IntegrityError, match=r"_job\.json was changed"):
         job(model, images, out)
+
+
+def test_a_record_that_was_cut_short(model, images, out):
+    (out / "_job.json").write_text("")
+    job(model, images, out)
+    pd.testing.assert_frame_equal(table(out), expected(47), check_exact=True)

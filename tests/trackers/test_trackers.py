@@ -226,10 +226,29 @@ def test_unknown_trackers_are_refused():
     assert (board.place, server.place, same) == (Path("/some/where"), "http://127.0.0.1:5000", given)
 
 
-def test_a_database_needs_all_of_mlflow(monkeypatch):
+@pytest.mark.parametrize("place", ["sqlite:///runs.db", "mysql+pymysql://host/runs", "postgresql://host/runs"])
+def test_a_database_needs_all_of_mlflow(monkeypatch, place):
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(SettingError, match="pip install mlflow"):
-        trackers_of(["mlflow:sqlite:///runs.db"])
+        trackers_of([f"mlflow:{place}"])
+
+
+@pytest.mark.parametrize("place", ["mysql-runs", "sqlite", "postgresql/runs", "databricks-runs", "./databricks"])
+def test_a_folder_called_like_a_database_or_a_server_is_a_folder(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    tell(*trackers_of([f"mlflow:{place}"]), tracked(tmp_path))
+    assert len(mlflow_runs(tmp_path / place, "tune")) == 1
+
+
+@pytest.mark.parametrize("place", ["databricks", "databricks://profile", "http://host:5000", "file:/runs", "arn:aws:a"])
+def test_a_tracking_uri_is_passed_on_as_it_is(tmp_path, monkeypatch, place):
+    def client(*, tracking_uri):
+        raise ConnectionError(tracking_uri)
+
+    monkeypatch.setattr("mlflow.tracking.MlflowClient", client)
+    with pytest.raises(ConnectionError, match=f"^{place}$"):
+        MLflow(place).begin(tracked(tmp_path))
 
 
 def test_telemetry_is_off(tmp_path):
