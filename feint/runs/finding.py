@@ -67,6 +67,11 @@ def find(
         alone = f"{flagged:,} of {images} {by_chance}" if flagged else f"None of the {images} can be told apart alone"
         sentence = f"{alone}, but together they look less normal than the normal ones."
         warnings.append(_advice(p_values, normals, tested=tested, rate=rate, together=together))
+    elif flagged > expected:
+        sentence = (
+            f"{flagged:,} of {images} stand out, but that may be chance: if all were normal, about {expected:.0f} "
+            f"would, and the threshold rests on {n:,} normal images."
+        )
     elif flagged:
         sentence = f"Nothing found: {flagged:,} of {images} {by_chance}."
     else:

@@ -178,7 +178,7 @@ def test_the_finding_comes_first() -> None:
         ("recommended", "Recommended: soft dark patches covering 3.1 % of the image. Training with cutdiff"),
         ("recommended", "Confidence: high."),
         ("recommended", "about 46 % of the unlabelled images are anomalous (95 % interval: 41 % to 69 %)."),
-        ("recommended", "57 % of those examined; about 46 % are estimated to be anomalous"),
+        ("recommended", "57 % of those examined; about 46 % (41 % to 69 %) are estimated to be anomalous"),
         ("recommended", "failed, the loss became infinite"),
         ("recommended", "Smoothed, the criterion is highest at angle 358°: 0.590."),
         ("recommended", "so it was repeated once beyond it. The best noise lies at the very end of what can be set"),

@@ -182,7 +182,7 @@ def test_values_of_one_hyperparameter_become_a_curve_for_each_kind_of_anomaly():
 def test_the_study_of_the_papers_size_is_a_page_in_a_minute():
     record = large(panels=[panel(relative, seed=i) for i, relative in enumerate(np.linspace(-0.2, 0.2, 12))])
     assert record.rows["task"].nunique() == 420
-    start = time.perf_counter()
+    start = time.process_time()
     page = render(record)
-    assert time.perf_counter() - start < 60
+    assert time.process_time() - start < 60
     assert len(page) < 5_000_000

@@ -47,7 +47,13 @@ def test_more_than_expected_but_not_clearly():
     record, advice = found(np.array([*[99.0] * 30, *np.linspace(0, 28, 370)]), np.arange(31.0))
     assert record.any_anomaly_p_value > 0.05
     assert record.sentence == (
-        "Nothing found: 30 of 400 unlabelled images stand above the threshold, within what chance explains (about 20)."
+        "30 of 400 unlabelled images stand out, but that may be chance: if all were normal, about 20 would, and the "
+        "threshold rests on 31 normal images."
+    )
+    assert not advice
+    record, advice = found(np.array([*[99.0] * 3, *np.linspace(0, 28, 97)]))
+    assert record.sentence == (
+        "Nothing found: 3 of 100 unlabelled images stand above the threshold, within what chance explains (about 5)."
     )
     assert not advice
 
