@@ -55,14 +55,15 @@ def judge(
     Those whose marks it has `learned` from are scored, but are no evidence: what was found is of the others.
     """
     seen = np.array([name in learned for name in data.unlabelled_names], dtype=bool)
-    members, finished, calibrations, maps = [], [], [], []
+    members, finished, calibrations = [], [], []
     for job, roles in zip(finals, data.rotations, strict=True):
         found = crew.scores(job, roles.calibration).astype(np.float64)
-        maps += crew.maps(job, [(job.material.normal, roles.calibration[:MAPPED])])
         finished.append(load_finished(job, crew.space.jobs))
         calibrations.append(found[1:])
         preprocessing = data.preprocessing[data.px_of(job.material.normal)]
         members.append(Member(finished[-1].whole, found[0], job.voters, preprocessing))
+    first = finals[0]  # whose maps are shown
+    maps = crew.maps(first, [(first.material.normal, data.rotations[0].calibration[:MAPPED])])
     n = sum(len(each.calibration) for each in members)
     rate, warnings = _rate(settings, n, int((~seen).sum()))
     mode: Literal["fdr", "false_alarm_rate"] = "fdr" if settings.fdr else "false_alarm_rate"

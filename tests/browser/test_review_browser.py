@@ -27,7 +27,7 @@ def test_marks_by_keyboard(opened, review):
     expect(page.locator(".tally")).to_have_text(re.compile(r"2\s+anomalous\s+1\s+normal"))
     page.keyboard.press("k")
     page.keyboard.press("u")
-    expect(page.locator("#said")).to_have_text(re.compile("Undone: .* is not marked again"))
+    expect(page.locator("#said")).to_have_text(re.compile("Undone: .* has no mark any more"))
     expect(page.locator(f"#c{order[2]}")).to_have_attribute("data-label", "")
     expect(page.locator(f"#c{order[1]}")).to_have_attribute("data-label", "anomalous")
     names = review.desk.subject.names

@@ -11,6 +11,7 @@ import feint
 from feint.calibration.conformal import p_values
 from feint.data import decode, open_images
 from feint.records.run import RunRecord
+from feint.runs.judging import map_scale_of
 from feint.runs.model import Model
 
 FILES = [
@@ -117,3 +118,13 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         feint.Run(tmp_path / "here")
     with pytest.raises(feint.core.errors.InputError, match=r"is not a run: it has no run\.json\."):
         feint.Run(tmp_path)
+
+
+def test_maps_of_a_cross_fitted_run_are_shown_on_the_scale_of_the_model_that_makes_them(cross_fitted):
+    model = feint.Run(cross_fitted.path).model
+    first, *others = model.members
+    images = open_images(cross_fitted.normal, role="normal")
+    pixels = decode(images, [first.preprocessing], workers=1).pixels[0]
+    own = [np.abs(first.scores(pixels) - score).argmin() for score in first.calibration]
+    assert others
+    assert model.map_scale == pytest.approx(map_scale_of([first.maps(pixels[own])]), rel=1e-4)

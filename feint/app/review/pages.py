@@ -114,11 +114,9 @@ def _add_marks(app: FastAPI, desk: Desk, show: Showing) -> None:
         undone = desk.marks.undo()
         if undone is None:
             return _fresh(show.tally(said="There is nothing to undo."))
-        before = next(
-            (f"marked {word}" for word, label in LABELS.items() if label == undone.label and label is not None),
-            "not marked",
-        )
-        return changed(undone.path, f"Undone: {undone.path} is {before} again.")
+        before = [word for word, label in LABELS.items() if label == undone.label and label is not None]
+        now = f"is marked {before[0]} again" if before else "has no mark any more"
+        return changed(undone.path, f"Undone: {undone.path} {now}.")
 
     @app.get("/verdict/{row}")
     def verdict(row: int, of: Literal["card", "zoom"]) -> Response:
