@@ -35,6 +35,11 @@ class Roles(Record):
         description="marked normal, and normal images of the run anyway; or copies of what is judged by"
     )
 
+    @property
+    def fitted(self) -> list[str]:
+        """All that are learned from."""
+        return self.fitted_anomalous + self.fitted_normal
+
 
 class RefitRecord(Record):
     """Where a refitted run comes from, what its marks were used for, and how it compares with the old one."""

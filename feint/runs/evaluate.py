@@ -20,6 +20,7 @@ from feint.records.run import Estimate
 from feint.report import with_evaluation
 from feint.runs.card import EVALUATION, write_card
 from feint.runs.progress import Monitor, Silent
+from feint.runs.refit_marks import Known
 from feint.runs.run import Run
 from feint.runs.score import score_images
 from feint.runs.weighed import read_landscapes, read_weighed, score_weighed
@@ -74,13 +75,10 @@ def evaluate_run(
 
 def _not_learned(run: Run, truth: Matched, names: tuple[str, ...]) -> Matched:
     """Return the labels without those of images, or copies of images, whose marks a refit has learned from."""
-    refitted = run.refitted
-    if refitted is None:
+    if run.refitted is None:
         return truth
-    learned = {*refitted.roles.fitted_anomalous, *refitted.roles.fitted_normal}
-    for copies in run.record.data.unlabelled.duplicates:
-        if not learned.isdisjoint(copies):
-            learned.update(copies)
+    known = Known.of(run)
+    learned = known.alike(known.learned)
     kept = np.array([names[row] not in learned for row in truth.rows], dtype=bool)
     return replace(truth, labels=truth.labels[kept], rows=truth.rows[kept])
 

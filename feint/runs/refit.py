@@ -66,7 +66,7 @@ def refit(run: Run, marks: Mapping[str, int], *, out: Path, seed: int = 0, monit
 
 def _refit(run: Run, marks: Mapping[str, int], seed: int, space: Workspace, monitor: Monitor) -> None:
     phases, settings = Phases(monitor), settings_of(run)
-    known = _known(run)
+    known = Known.of(run)
     roles = divide(marks, known, seed=seed)
     with phases("reading images"):
         whole = reopened(run, settings, space=space, monitor=monitor)
@@ -78,7 +78,7 @@ def _refit(run: Run, marks: Mapping[str, int], seed: int, space: Workspace, moni
             jobs = _jobs(run, whole, data, roles=roles, known=known, settings=settings, seed=seed)
             crew.carry_out(jobs)
         with phases("calibrating and judging"):
-            learned = known.alike(roles.fitted_anomalous + roles.fitted_normal)
+            learned = known.alike(roles.fitted)
             verdict = judge(data, settings, jobs, crew, learned=learned)
             normals = _normals(run, whole, data, verdict, seed=settings.seed)
             found = verdict.unlabelled
@@ -88,13 +88,6 @@ def _refit(run: Run, marks: Mapping[str, int], seed: int, space: Workspace, moni
             record = _record(run.record, verdict, compared, phases=phases.records)
             write_text(space.result / REFIT, json.dumps(compared.model_dump(mode="json"), indent=2))
             write_detector(record, data=data, finals=jobs, verdict=verdict, normals=normals, crew=crew)
-
-
-def _known(run: Run) -> Known:
-    """Return what the run knows of its unlabelled images."""
-    data, earlier = run.record.data, run.refitted
-    learned = [] if earlier is None else earlier.roles.fitted_anomalous + earlier.roles.fitted_normal
-    return Known(list(run.scores.path), data.unlabelled.duplicates, frozenset(data.shared), frozenset(learned))
 
 
 def _uncontradicted(data: Prepared, anomalous: frozenset[str]) -> Prepared:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from feint.core.errors import InputError
 from feint.core.streams import numpy_stream
 from feint.data.labels import read_labels, under_names
 from feint.records.refit import Roles
+from feint.runs.run import Run
 
 FEWEST = 3
 FEWEST_TO_JUDGE = 6
@@ -35,6 +36,13 @@ class Known:
     copies: Sequence[Sequence[str]]
     shared: frozenset[str]
     learned: frozenset[str]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return what `run` knows."""
+        data, earlier = run.record.data, run.refitted
+        learned = frozenset() if earlier is None else frozenset(earlier.roles.fitted)
+        return cls(list(run.scores.path), data.unlabelled.duplicates, frozenset(data.shared), learned)
 
     @cached_property
     def _first(self) -> dict[str, str]:

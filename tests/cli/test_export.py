@@ -1,30 +1,17 @@
 """`feint export`, and `feint score` of what it wrote, in an interpreter that has no torch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from torchless import feint_without_torch
 
 import feint
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
-
-WITHOUT_TORCH = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "onnx", "onnxscript"}:
-            raise ImportError(f"{name} is not installed here")
-sys.meta_path.insert(0, Blocked())
-from feint.cli import main
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +30,7 @@ def test_an_exported_run_scores_alike_without_torch(kind, command, finished, fol
         [each, n] for n in ["1", "32"] for each in ("torch", kind)
     ]
     words = ["score", folder / kind, finished.unlabelled, "--out", tmp_path / "out.csv", "--maps", tmp_path / "maps"]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"FEINT_CORES": "1"},
-        check=False,
-    )
+    done = feint_without_torch(*words)
     assert done.returncode == 0, done.stderr
     found, expected = pd.read_csv(tmp_path / "out.csv"), feint.Run(finished.path).scores
     found, expected = (each.sort_values("path").reset_index(drop=True) for each in (found, expected))

@@ -1,30 +1,17 @@
 """`feint score ... --out OUT.parquet`: a run or its export, any number of images, an interruption."""
 
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
 from small_runs import picture, start, write
+from torchless import feint_without_torch
 
 import feint
-
-WITHOUT_TORCH = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "onnx", "onnxscript"}:
-            raise ImportError(f"{name} is not installed here")
-sys.meta_path.insert(0, Blocked())
-from feint.cli import main
-main()
-"""
 
 
 def close(found: pd.DataFrame, expected: pd.DataFrame, *, score: float = 1e-5) -> None:
@@ -138,13 +125,7 @@ def exported(finished, tmp_path_factory):
 class TestExported:
     def test_needs_no_torch(self, exported, finished, out):
         words = ["score", exported, finished.unlabelled, "--out", out, "--backend", "serial"]
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"FEINT_CORES": "1"},
-            check=False,
-        )
+        done = feint_without_torch(*words)
         assert done.returncode == 0, done.stderr
         close(pd.read_parquet(out), feint.Run(finished.path).scores, score=1e-4)
 

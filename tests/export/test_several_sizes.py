@@ -1,9 +1,6 @@
 """A cross-fitted run whose members look at images of several sizes: one graph with one input for each size."""
 
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from small_runs import pictures
+from torchless import feint_without_torch
 
 import feint
 from feint.core.errors import OutputError, SettingError
@@ -35,17 +33,6 @@ LARGE, OBLONG, SMALL = (
 MEMBERS = (LARGE, OBLONG, LARGE, SMALL, OBLONG)
 NAMES = ["images", "images_24x16", "images_16x16"]
 KINDS = ["onnx", "openvino", "torch-export"]
-
-WITHOUT_TORCH = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "onnx", "onnxscript"}:
-            raise ImportError(f"{name} is not installed here")
-sys.meta_path.insert(0, Blocked())
-from feint.cli import main
-main()
-"""
 
 
 def at(shape: PreprocessingRecord, images: np.ndarray) -> np.ndarray:
@@ -166,13 +153,7 @@ def test_it_scores_in_bulk_as_the_run_does(exported, run, images, tmp_path):
 def test_it_needs_no_torch(exported, run, images, tmp_path, out):
     words = ["score", exported, images, "--out", tmp_path / out]
     words += ["--maps", tmp_path / "maps"] if out == "out.csv" else ["--backend", "serial"]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"FEINT_CORES": "1"},
-        check=False,
-    )
+    done = feint_without_torch(*words)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / out) if out == "out.csv" else pd.read_parquet(tmp_path / out)
     agrees(table[table.p_value.notna()], run, images)

@@ -52,7 +52,7 @@ def compare(subject: Subject, out: Path) -> Comparison:
     changed = both[both.flagged != both.flagged_new].sort_values("p_value_new")
     row_of = {name: row for row, name in enumerate(subject.names)}
     roles = record.roles
-    used = dict.fromkeys([*roles.fitted_anomalous, *roles.fitted_normal], "learned from")
+    used = dict.fromkeys(roles.fitted, "learned from")
     used |= dict.fromkeys([*roles.judged_anomalous, *roles.judged_normal], "judged on")
     turned: dict[int, list[Change]] = {0: [], 1: []}
     for name, old_p, new_p, flag in zip(
