@@ -19,7 +19,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 
 demo: $(VENV)/ready
 	$(BIN)/python examples/solar_cells.py --out demo-data
-	$(BIN)/feint tune demo-data/normal demo-data/unlabelled --out runs/demo --nuisance flips
+	$(BIN)/feint tune demo-data/normal demo-data/unlabelled --out runs/demo --nuisance flips --resume
 	$(BIN)/feint evaluate runs/demo demo-data/labels.csv
 	@echo "Report: file://$(CURDIR)/runs/demo/report.html"
 	@echo "Look at the images and mark them: $(BIN)/feint review runs/demo"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import final
@@ -48,12 +49,12 @@ def run_assess(
     monitor = monitor or Silent()
     limit_threads(available_cores())
     space = Workspace(run.path / "assessment")
-    space.open(resume=False)
-    try:
-        decoded, given = _decoded(run, images, space, monitor)
-        record = _record(run, decoded, given=given, seed=seed, monitor=monitor)
-    finally:
-        space.discard()
+    with closing(space.open(resume=False)):
+        try:
+            decoded, given = _decoded(run, images, space, monitor)
+            record = _record(run, decoded, given=given, seed=seed, monitor=monitor)
+        finally:
+            space.discard()
     write_text(run.path / FILE, record.model_dump_json(indent=2))
     return record
 

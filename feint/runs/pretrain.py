@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -55,9 +55,8 @@ def run_pretrain(
     Raises: SettingError where method and encoder do not go together; InputError where the images cannot be worked
     with; OutputError where `out` exists or the disk is full; CollapseError where the training diverges.
     """
-    with _processes(settings.device):
+    with _processes(settings.device), closing(Workspace(out)) as space:
         speaker = (monitor or Silent()) if rank() == 0 else Silent()
-        space = Workspace(out)
         try:
             named = trackers_of(trackers)
             with Guarded(speaker.say, named if rank() == 0 else []) as tracking:
@@ -91,9 +90,7 @@ def _opened(
     except (FeintError, OSError):
         space.discard()
         raise
-    if saved and not (space.jobs / STATE).exists():
-        monitor.say(f"{space.path} was of other settings or images: starting afresh.")
-    elif resume and not saved:
+    if resume and not saved:
         monitor.say(f"Nothing to go on from at {space.path}: starting afresh.")
     return data
 

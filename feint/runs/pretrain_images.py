@@ -65,7 +65,7 @@ def prepare(images: ImagesLike, settings: PretrainSettings, space: Workspace, mo
     )
     _refuse(decoded)
     record = images_record(opened, found, decoded)
-    space.claim({"settings": settings.model_dump(), "images": record.fingerprint, "version": __version__})
+    space.claim(settings.model_dump() | {"images": record.fingerprint, "version of Feint": __version__})
     colour = "grey" if planned.channels == 1 else "colour"
     monitor.say(f"{record.images} images, {colour}, seen at {planned.height} x {planned.width} px.")
     return Prepared(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -56,7 +56,8 @@ def run_tune(
     Args:
         normal, unlabelled: a folder, an MVTec category, a manifest, a list of paths, or an array of images.
         settings: see `TuneSettings`. out: the folder to make; a temporary one if None. resume: take up what an
-            interrupted attempt at the same `out` has finished. monitor: is told about progress.
+            interrupted attempt at the same `out` has finished; without, it is refused, and never removed. monitor: is
+            told about progress.
         trackers: are told of losses, landscapes, criteria, pictures and files; see `feint.trackers`.
 
     Raises: InputError, UnsupportedRateError, SettingError, OutputError, WorkerError.
@@ -65,8 +66,7 @@ def run_tune(
     monitor = monitor or Silent()
     tracking = Guarded(monitor.say, trackers_of(trackers))
     space = Workspace(out or Path(mkdtemp(prefix="feint-")) / "run")
-    space.open(resume=resume)
-    with tracking:
+    with closing(space.open(resume=resume)), tracking:
         try:
             _run(normal, unlabelled, settings, space, monitor, tracking)
         except (InputError, SettingError, CollapseError, OSError) as error:
@@ -103,11 +103,12 @@ def _run(
     if start is not None:
         start.check(data.channels)
     identity: dict[str, object] = {
-        "settings": settings.model_dump(),
-        "data": data.record.model_dump(),
-        "version": __version__,
+        **settings.model_dump(),
+        **data.record.model_dump(),
+        "weights": start and start.settings,
+        "version of Feint": __version__,
     }
-    space.claim(identity | {"start": start and start.settings})
+    space.claim(identity)
     begin(tracking, "tune", settings, space)
     budget = data.budget.shared_by(len(data.rotations))
 
@@ -188,8 +189,12 @@ def _say_what_comes(data: Prepared, settings: TuneSettings, budget: Budget, *, w
     monitor.say(
         f"{record.normal.images} normal and {record.unlabelled.images} unlabelled images, "
         f"{'grey' if data.channels == 1 else 'colour'}; "
-        f"{record.training} train, {record.selection} choose, {record.calibration} calibrate"
-        + (f", in {record.rotations} rotations." if record.rotations > 1 else ".")
+        + (
+            f"in each of {record.rotations} rotations about {record.training} train, {record.selection} choose and the "
+            "rest calibrate."
+            if record.rotations > 1
+            else f"{record.training} train, {record.selection} choose, {record.calibration} calibrate."
+        )
     )
     seconds = estimate_seconds(expected_costs(data, settings, budget), workers=workers, second_per_cost=measure_speed())
     monitor.say(f"This will take about {_human(seconds)} on {workers} core{'s' if workers > 1 else ''}.")

@@ -6,44 +6,98 @@ import hashlib
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from feint.core.errors import OutputError
 from feint.core.files import told, write_text
 
 SUFFIX = ".partial"
-IDENTITY = "identity.txt"
+IDENTITY, LOCK = "identity.json", "lock"
 
 
 class Workspace:
     """`RUN.partial`, next to the RUN it will become.
 
-    `identity` says what is computed (settings and data): with `resume`, a workspace left by an earlier attempt is
-    taken up if its identity is the same; without, it is begun afresh.
+    One process at a time has it, from `open` to `close`; a process that is killed has it no longer. Jobs that an
+    earlier attempt has finished are taken up with `resume`, if what is computed is the same, and never removed for
+    another attempt: that is refused. What is left without a finished job is begun afresh.
     """
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.path = out.with_name(out.name + SUFFIX)
         self.taken_up = False
+        self._lock = FileLock(self.path / LOCK)
 
-    def open(self, *, resume: bool) -> None:
-        """Make the folder; raises OutputError where RUN exists already."""
+    def open(self, *, resume: bool) -> Self:
+        """Make the folder, for this process alone, and return the workspace, which is to be closed.
+
+        Raises: OutputError where RUN exists already, another process is at work on it, or, without `resume`, an earlier
+        attempt has left finished jobs.
+        """
+        self._refuse_finished()
+        try:
+            self._seize()
+            self._refuse_finished()  # by the process that had it until now
+            self._begin(resume=resume)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError) and not isinstance(error, OutputError):
+                raise self._told(error) from error
+            raise
+        return self
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self._lock.release()
+        with suppress(OSError):  # some systems keep a folder with a lock that is held
+            self.path.rmdir()
+
+    def _refuse_finished(self) -> None:
         if self.out.exists():
             raise OutputError(f"{self.out} exists already and is never overwritten: choose another name with --out.")
-        self.taken_up = resume and self.path.exists()
+
+    def _seize(self) -> None:
         try:
-            if self.path.exists() and not resume:
-                shutil.rmtree(self.path)
-            self.jobs.mkdir(parents=True, exist_ok=True)
-            self.logs.mkdir(exist_ok=True)
-        except OSError as error:
-            found = told(error, self.path)
-            if found is error:
-                found = OutputError(f"{self.path} cannot be made: {error.strerror}. Choose another place with --out.")
-            raise found from error
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except (Timeout, FileNotFoundError):  # the latter where the process that fails is just removing the folder
+            raise OutputError(
+                f"{self.out} is being written by another process: wait until it ends, or choose another place."
+            ) from None
+
+    def _begin(self, *, resume: bool) -> None:
+        claimed = (self.path / IDENTITY).exists()
+        if claimed and self._any_finished() and not resume:
+            raise OutputError(
+                f"{self.path} holds what an earlier attempt has finished: go on from there with --resume, delete it, "
+                "or choose another name with --out."
+            )
+        self.taken_up = resume and (claimed or self._any_finished())
+        if not self.taken_up:
+            self._clear()
+
+    def _any_finished(self) -> bool:
+        return any(self.jobs.glob("[!.]*"))
+
+    def _clear(self) -> None:
+        """Remove all that an earlier attempt has left."""
+        for folder in (self.jobs, self.logs, self.result):
+            shutil.rmtree(folder, ignore_errors=True)
+        (self.path / IDENTITY).unlink(missing_ok=True)
+        for folder in (self.jobs, self.logs):
+            folder.mkdir()
+
+    def _told(self, error: OSError) -> OSError:
+        found = told(error, self.path)
+        if found is error:
+            return OutputError(f"{self.path} cannot be made: {error.strerror}. Choose another place with --out.")
+        return found
 
     @property
     def jobs(self) -> Path:
@@ -64,18 +118,23 @@ class Workspace:
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
 
     def claim(self, identity: dict[str, object]) -> None:
-        """Record what is computed here; what was finished under another identity is removed."""
+        """Record what is computed here: settings and data, each by a name for the user.
+
+        Raises: OutputError where something else was, and jobs of it are finished.
+        """
         text = json.dumps(identity, sort_keys=True, default=str)
-        digest = hashlib.sha256(text.encode()).hexdigest()
         marker = self.path / IDENTITY
-        if marker.exists():
-            if marker.read_text(encoding="utf-8") == digest:
-                return
-            for folder in (self.jobs, self.logs, self.result):
-                shutil.rmtree(folder, ignore_errors=True)
-            for folder in (self.jobs, self.logs):
-                folder.mkdir(parents=True)
-        write_text(marker, digest)
+        known = marker.read_text(encoding="utf-8") if marker.exists() else None
+        if known == text:
+            return
+        if known is not None and self._any_finished():
+            raise OutputError(
+                f"{self.path} holds an attempt with other settings or images "
+                f"({_differing(json.loads(known), json.loads(text))}): repeat that command, delete the folder, or "
+                "choose another name with --out."
+            )
+        self._clear()
+        write_text(marker, text)
 
     def allocate(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Return a uint8 array of `shape` that lives in a file: workers share it and memory need not hold it.
@@ -112,3 +171,9 @@ class Workspace:
         """Remove everything, but for what an earlier attempt has left."""
         if not self.taken_up:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _differing(known: dict[str, object], now: dict[str, object]) -> str:
+    """Return the names of what differs between two identities."""
+    names = sorted(name for name in known | now if known.get(name) != now.get(name))
+    return ", ".join(names).replace("_", " ")

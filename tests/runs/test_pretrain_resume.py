@@ -14,6 +14,7 @@ from small_pretraining import SETTINGS, StoppedAt, image_folder, logged, losses,
 
 import feint
 from feint.cli.terminal import TerminalMonitor
+from feint.core.errors import OutputError
 from feint.runs import chronicle
 
 disk = test_full_disk.disk
@@ -97,19 +98,22 @@ def test_a_kill_in_mid_training(images, out, tmp_path):
     assert same_run(tmp_path / "whole", out)
 
 
-def test_a_partial_run_of_other_settings_or_images_is_begun_afresh_and_told(images, out, tmp_path):
-    others = image_folder(tmp_path / "others", 23)
-    for change in ({"seed": 1}, {"steps": 9}, {"method": "byol"}, {"images": others}):
-        stopped(images, out, 6)
-        monitor = StoppedAt(3)
-        with pytest.raises(KeyboardInterrupt):
-            feint.pretrain(**{"images": images} | SETTINGS | change, out=out, resume=True, monitor=monitor)
-        assert f"{partial(out)} was of other settings or images: starting afresh." in monitor.told
-        assert steps(partial(out) / "result") == [1, 2]
-
-
-def test_without_resume_a_partial_run_is_replaced(images, out):
+def test_what_was_saved_is_not_removed_for_other_settings_or_images(images, out, tmp_path):
+    whole, others = feint.pretrain(images, out=tmp_path / "whole", **SETTINGS), image_folder(tmp_path / "others", 23)
     stopped(images, out, 6)
+    for change in ({"seed": 1}, {"steps": 9}, {"method": "byol"}, {"images": others}):
+        (name,) = change
+        with pytest.raises(OutputError, match=rf"other settings or images \({name}\): repeat that command"):
+            feint.pretrain(**{"images": images} | SETTINGS | change, out=out, resume=True)
+    with pytest.raises(OutputError, match="go on from there with --resume, delete it"):
+        feint.pretrain(images, out=out, **SETTINGS)
+    record = feint.pretrain(images, out=out, resume=True, **SETTINGS)
+    assert same_run(tmp_path / "whole", out)
+    assert record.steps == whole.steps
+
+
+def test_without_resume_what_was_never_saved_is_replaced(images, out):
+    stopped(images, out, 2)
     stopped(images, out, 3)
 
 
