@@ -16,6 +16,7 @@ SHOWN = {
     "false_alarm_rate": "normal images flagged",
     "detection_rate": "anomalous images flagged",
 }
+COUNTED = ("labels", "normal", "anomalous", "unfitted", "by_file_name", "learned_from", "unlabelled")
 
 
 def evaluate(
@@ -31,7 +32,8 @@ def evaluate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")] = False,
 ) -> None:
-    """Read LABELS, print how well RUN did with 95 % bootstrap intervals, and store it in RUN."""
+    """Read LABELS, print how well RUN did with 95 % intervals, and store it in RUN."""
+    from feint.report.evaluation import matching
     from feint.runs.evaluate import evaluate_run
     from feint.runs.run import Run
 
@@ -40,17 +42,20 @@ def evaluate(
     if as_json:
         print(flat_json(record))  # noqa: T201
         return
+    if record.candidates:
+        print(f"{'candidate':>26}  criterion  AUROC")  # noqa: T201
     for each in record.candidates:
-        numbers = f"{_number(each.criterion)}  {_number(each.auroc)}"
+        numbers = f"{_number(each.criterion):>9}  {_number(each.auroc):>5}"
         print(f"{each.name:>26}  {numbers}{'  chosen' if each.chosen else ''}")  # noqa: T201
     print(f"{record.normal:,} normal and {record.anomalous:,} anomalous images by {record.labels}")  # noqa: T201
+    print(matching(record))  # noqa: T201
     for name, words in SHOWN.items():
         estimate = getattr(record, name)
         print(f"{words:>26}  {estimate.value:.3f}   95 % interval {estimate.low:.3f} to {estimate.high:.3f}")  # noqa: T201
 
 
 def _number(value: float | None) -> str:
-    return "  -  " if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def flat_json(record: object) -> str:
@@ -60,7 +65,7 @@ def flat_json(record: object) -> str:
     from feint.records.evaluation import EvaluationRecord
 
     assert isinstance(record, EvaluationRecord)
-    flat: dict[str, object] = {"labels": record.labels, "normal": record.normal, "anomalous": record.anomalous}
+    flat: dict[str, object] = {name: getattr(record, name) for name in COUNTED}
     for name in SHOWN:
         estimate = getattr(record, name)
         flat[name] = estimate.value

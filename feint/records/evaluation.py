@@ -25,11 +25,18 @@ class LandscapeAuroc(Record):
 
 
 class EvaluationRecord(Record):
-    """How well a run did against labels, each number with its 95 % stratified bootstrap interval."""
+    """How well a run did against labels, each number with its 95 % interval.
+
+    Those of the two rates are exact (Clopper and Pearson), the others are of a stratified bootstrap.
+    """
 
     labels: str = Field(description="where the labels came from")
-    normal: int
+    normal: int = Field(description="images so labelled that the numbers are of")
     anomalous: int
+    unfitted: int = Field(default=0, description="labels that fit no image")
+    by_file_name: int = Field(default=0, description="labels that fit by the file name alone; their folders differ")
+    learned_from: int = Field(default=0, description="labelled images left out, since a refit has learned from them")
+    unlabelled: int = Field(default=0, description="images that have no label")
     auroc: Estimate
     average_precision: Estimate
     f1: Estimate = Field(description="of the flagged images, at the run's threshold")

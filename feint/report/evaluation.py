@@ -39,6 +39,19 @@ def with_evaluation(page: str, record: RunRecord, evaluation: EvaluationRecord) 
     return before + BEGIN + "\n" + _section(record, evaluation) + "\n" + END + after
 
 
+def matching(evaluation: EvaluationRecord) -> str:
+    """Return in one sentence which labels and which images the numbers are of."""
+    fitting = evaluation.normal + evaluation.anomalous + evaluation.learned_from
+    said = [f"{fitting:,} of {fitting + evaluation.unfitted:,} labels fit an image"]
+    if evaluation.by_file_name:
+        said[0] += f", {evaluation.by_file_name:,} of them by the file name alone, from folders of other names"
+    if evaluation.learned_from:
+        said.append(f"{evaluation.learned_from:,} of these images are left out: the run has learned from them")
+    if evaluation.unlabelled:
+        said.append(f"{evaluation.unlabelled:,} other images have no label")
+    return "; ".join(said) + "."
+
+
 def _check(record: RunRecord, evaluation: EvaluationRecord) -> None:
     names = {each.name for each in record.candidates}
     points = {(each.augmentation, each.size): len(each.points) for each in record.landscapes}
@@ -63,6 +76,7 @@ def _section(record: RunRecord, evaluation: EvaluationRecord) -> str:
         .get_template("labels.html")
         .render(
             evaluation=evaluation,
+            matching=matching(evaluation),
             marked=record.label_reads > 0,
             candidates=[(each, known[each.name]) for each in sorted(evaluation.candidates, key=_criterion)],
             regret=_regret(evaluation.candidates, known),

@@ -99,7 +99,7 @@ def tune(
 
 
 def evaluate(run: str | Path | Run, labels: str | Path, *, all_candidates: bool = False) -> EvaluationRecord:
-    """Read labels, the only function that does, and return how well the run did, with 95 % bootstrap intervals.
+    """Read labels, the only function that does, and return how well the run did, with 95 % intervals.
 
     Args:
         run: the run or its folder, in which the result is stored. labels: a CSV `path,label` (0 normal, 1 anomalous)
@@ -227,6 +227,6 @@ def problems(error: ValidationError) -> str:
     told = []
     for each in error.errors():
         where = ".".join(str(part) for part in each["loc"])
-        what = each["msg"].removeprefix("Value error, ")
+        what = each["msg"].removeprefix("Value error, ").removesuffix(".")
         told.append(f"{where}: {what} (got {each['input']!r})" if where else what)
     return "; ".join(told) + "."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from pydantic import ValidationError
@@ -14,17 +14,19 @@ from feint.core.errors import InputError, IntegrityError
 from feint.core.files import write_text
 from feint.data import open_images
 from feint.data.labels import Labels, Matched, match, read_labels
+from feint.data.manifests import tidied
 from feint.metrics.roc import auroc
 from feint.records.evaluation import CandidateAuroc, EvaluationRecord, LandscapeAuroc
 from feint.records.run import Estimate
 from feint.report import with_evaluation
 from feint.runs.card import EVALUATION, write_card
 from feint.runs.progress import Monitor, Silent
-from feint.runs.refit_marks import Known
+from feint.runs.refit_marks import KINDS, Known
 from feint.runs.run import Run
 from feint.runs.score import score_images
 from feint.runs.weighed import read_landscapes, read_weighed, score_weighed
 from feint.stats.intervals import bootstrap_metrics
+from feint.stats.proportions import exact_proportion
 
 
 def evaluate_run(
@@ -36,7 +38,8 @@ def evaluate_run(
     `all_candidates` every candidate that was weighed is judged too, and the report shows it beside its criterion.
     Images whose marks a refit has learned from judge nothing.
 
-    Raises: InputError where labels cannot be read or matched, or are all of one kind.
+    Raises: InputError where labels cannot be read or matched, fewer than half of a table's labels fit an image, or the
+    images that are left are all of one kind.
     """
     if all_candidates and run.refitted is not None:
         raise InputError(
@@ -45,23 +48,34 @@ def evaluate_run(
     opened = read_labels(labels)
     known, complete = _labels_of_pool(run, opened)
     table = run.scores
-    if opened.folder is None or complete:
-        truth = match(known, tuple(table.path))
-    else:
+    given = known if complete else opened
+    if opened.folder is not None and not complete:
         table = score_images(run, opened.folder, monitor=monitor or Silent()).table
-        truth = match(opened, tuple(table.path))
-    truth = _not_learned(run, truth, tuple(table.path))
-    found = bootstrap_metrics(
-        truth.labels, table.score.to_numpy()[truth.rows], table.flagged.to_numpy()[truth.rows], seed=0
-    )
+    names = tuple(table.path)
+    fitting = match(given, names)
+    unfitted = len(given.by_path) - len(fitting.rows)
+    if unfitted > len(fitting.rows):
+        raise InputError(
+            f"only {len(fitting.rows)} of the {len(given.by_path)} labels in {labels} fit an image: it seems to be of "
+            "other images. If it is not, keep only the rows of these ones."
+        )
+    truth = _not_learned(run, fitting, names)
+    left_out = len(fitting.rows) - len(truth.rows)
+    flagged = table.flagged.to_numpy()[truth.rows]
+    _refuse_one_kind(truth.labels, flagged, left_out=left_out)
+    found = bootstrap_metrics(truth.labels, table.score.to_numpy()[truth.rows], flagged, seed=0)
     store = run.path / EVALUATION
     reads = _label_reads(store) if store.exists() else run.record.label_reads
     record = EvaluationRecord(
         labels=str(labels),
         normal=int((truth.labels == 0).sum()),
         anomalous=int((truth.labels == 1).sum()),
+        unfitted=unfitted,
+        by_file_name=_by_file_name(given, [names[row] for row in fitting.rows]),
+        learned_from=left_out,
+        unlabelled=len(fitting.missing),
         label_reads=reads + 1,
-        candidates=_candidates(run, known if complete else opened, of_pool=complete) if all_candidates else [],
+        candidates=_candidates(run, given, of_pool=complete) if all_candidates else [],
         landscapes=_landscapes(run, known) if all_candidates else [],
         **{name: Estimate(value=each.value, low=each.low, high=each.high) for name, each in found.items()},
     )
@@ -81,6 +95,36 @@ def _not_learned(run: Run, truth: Matched, names: tuple[str, ...]) -> Matched:
     learned = known.alike(known.learned)
     kept = np.array([names[row] not in learned for row in truth.rows], dtype=bool)
     return replace(truth, labels=truth.labels[kept], rows=truth.rows[kept])
+
+
+def _refuse_one_kind(labels: np.ndarray, flagged: np.ndarray, *, left_out: int) -> None:
+    """Raise InputError, with what can be said of one kind alone, unless there are labels (n,) of both kinds."""
+    without = f" without the {left_out:,} images that the run has learned from" if left_out else ""
+    if not len(labels):
+        raise InputError(f"no labelled image is left{without}: label others.")
+    if len(np.unique(labels)) == 2:
+        return
+    share = exact_proportion(int(flagged.sum()), len(flagged))
+    raise InputError(
+        f"labels must hold both kinds, 0 and 1, for an AUROC: got {len(labels):,} images{without} that are all "
+        f"{labels[0]}. Of these {KINDS[int(labels[0])]} images {int(flagged.sum()):,} are flagged: {share.value:.3f}, "
+        f"95 % interval {share.low:.3f} to {share.high:.3f}."
+    )
+
+
+def _by_file_name(labels: Labels, names: list[str]) -> int:
+    """Return how many names fit a label by the file name alone: neither path is the end of the other."""
+    if labels.folder is not None:
+        return 0
+    paths = {tidied(path) for path in labels.by_path}
+    ends = {end for path in paths for end in _ends(path)}
+    return sum(tidied(name) not in ends and paths.isdisjoint(_ends(tidied(name))) for name in names)
+
+
+def _ends(path: str) -> list[str]:
+    """Return a path without its first folders: none of them, one, and so on."""
+    parts = PurePosixPath(path).parts
+    return ["/".join(parts[i:]) for i in range(len(parts))]
 
 
 def _read_page(page: Path) -> str:

@@ -50,6 +50,60 @@ def test_some_labels_are_enough(run, labels):
     labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:21]) + "elsewhere.png,1\n")
     found = feint.evaluate(run, labels)
     assert found.normal + found.anomalous == 20
+    assert (found.unfitted, found.by_file_name, found.unlabelled) == (1, 0, 40)
+
+
+def test_it_is_told_which_labels_fit(command, run, labels):
+    assert "\n60 of 60 labels fit an image.\n" in command("evaluate", run.path, labels).out
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join([*lines[:31], "elsewhere.png,1\n"]))
+    said = "30 of 31 labels fit an image; 30 other images have no label."
+    assert f"\n{said}\n" in command("evaluate", run.path, labels).out
+    assert said in (run.path / "report.html").read_text()
+    counts = json.loads(command("evaluate", run.path, labels, "--json").out)
+    assert [counts[name] for name in ("unfitted", "by_file_name", "learned_from", "unlabelled")] == [1, 0, 0, 30]
+
+
+def test_the_columns_of_candidates_are_named(command, run, labels):
+    lines = command("evaluate", run.path, labels, "--all-candidates").out.splitlines()
+    assert lines[0].split() == ["candidate", "criterion", "AUROC"]
+    rows = lines[1 : 1 + len(run.record.candidates)]
+    assert {row.split()[0] for row in rows} == {each.name for each in run.record.candidates}
+    assert all(row[: len(lines[0])].rstrip() == row[: len(lines[0])] for row in rows)  # each number ends under its name
+
+
+def test_labels_from_folders_of_other_names_are_told(run, labels, tmp_path):
+    nested = shutil.copytree(run.path, tmp_path / "nested")
+    table = run.scores.assign(path="mine/" + run.scores.path)
+    table.to_csv(nested / "scores.csv", index=False)
+    labels.write_text(labels.read_text().replace("\n0", "\ntheirs/0"))
+    assert feint.evaluate(nested, labels).by_file_name == 60
+    labels.write_text(labels.read_text().replace("\ntheirs", "\n/data/mine"))
+    assert feint.evaluate(nested, labels).by_file_name == 0
+
+
+def test_labels_most_of_which_fit_nothing_are_refused(command, run, labels):
+    kept = labels.read_text()
+    assert command("evaluate", run.path, labels).code == 0
+    before = (run.path / "evaluation.json").read_bytes()
+    labels.write_text(kept + "".join(f"x{i}.png,1\n" for i in range(61)))
+    outcome = command("evaluate", run.path, labels)
+    assert (outcome.code, "only 60 of the 121 labels" in outcome.sentence) == (3, True)
+    assert (run.path / "evaluation.json").read_bytes() == before
+    labels.write_text(kept + "".join(f"x{i}.png,1\n" for i in range(60)))
+    assert feint.evaluate(run, labels).unfitted == 60
+
+
+def test_of_one_kind_the_share_flagged_is_told(command, run, labels):
+    table = run.scores
+    normal = table[~table.path.map(lambda path: defective(int(path[:3])))]
+    labels.write_text("path,label\n" + "".join(f"{path},0\n" for path in normal.path))
+    flagged = int(normal.flagged.sum())
+    said = command("evaluate", run.path, labels).sentence
+    assert (
+        f"got 36 images that are all 0. Of these normal images {flagged} are flagged: {flagged / 36:.3f}, 95 %" in said
+    )
+    assert not (run.path / "evaluation.json").exists()
 
 
 def mvtec_test_folder(root, *, seeds):

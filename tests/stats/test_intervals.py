@@ -2,11 +2,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 from feint.core.errors import InputError, SettingError
 from feint.metrics.roc import auroc, average_precision, confusion
-from feint.stats.intervals import bootstrap_metrics
+from feint.stats.intervals import METRICS, bootstrap_metrics
+from feint.stats.proportions import exact_proportion
 from feint.stats.resampling import bootstrap_counts
 
 
@@ -47,9 +48,29 @@ def test_intervals_equal_those_of_images_really_drawn_again():
     expected = np.quantile(drawn, [0.025, 0.975], axis=0)
     spread = np.std(drawn, axis=0)
     result = bootstrap_metrics(labels, scores, flagged, seed=2, draws=3000)
-    for i, interval in enumerate(result.values()):
+    assert tuple(result)[: len(METRICS)] == METRICS
+    for i, interval in enumerate(result[name] for name in METRICS):
         assert abs(interval.low - expected[0, i]) < 0.2 * spread[i]
         assert abs(interval.high - expected[1, i]) < 0.2 * spread[i]
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 14), (14, 14), (3, 14), (1, 1), (500, 10_000)])
+def test_the_interval_of_a_share_is_that_of_the_exact_binomial_test(count, total):
+    low, high = binomtest(count, total).proportion_ci(confidence_level=0.95, method="exact")
+    assert exact_proportion(count, total) == pytest.approx((count / total, low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 0), (-1, 4), (5, 4)])
+def test_what_is_no_share_is_refused(count, total):
+    with pytest.raises(InputError, match=f"got {count} of {total}"):
+        exact_proportion(count, total)
+
+
+def test_a_rate_of_nothing_has_an_interval_that_is_not_nothing():
+    result = bootstrap_metrics([0] * 14 + [1] * 5, range(19), [0] * 14 + [1] * 5, seed=0, draws=100)
+    assert result["false_alarm_rate"] == exact_proportion(0, 14)
+    assert result["detection_rate"] == exact_proportion(5, 5)
+    assert result["false_alarm_rate"].high > 0.2
 
 
 def test_intervals_cover_the_truth():
