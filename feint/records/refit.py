@@ -52,6 +52,8 @@ class RefitRecord(Record):
     judged: Kinds = Field(description="different marked images that neither learned from, and both are judged on")
     old: Judgement
     new: Judgement
-    difference: Estimate | None = Field(description="new AUROC minus old; the interval is of paired bootstrap draws")
+    difference: Estimate | None = Field(
+        description="new AUROC minus old, with a paired bootstrap interval; None where fewer than 10 of a kind judge"
+    )
     roles: Roles
     sentence: str

@@ -6,6 +6,7 @@ import datetime
 import json
 import shlex
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from feint.runs.workspace import Workspace
 from feint.runs.writing import write_detector
 
 VOTER = "marks"
+BEFORE = "One more voter learned from marks. Before that it was said: "
 SEVERAL = ("rate-fell-back", "fdr-power", "together", "refit")
 
 
@@ -52,15 +54,15 @@ def refit(run: Run, marks: Mapping[str, int], *, out: Path, seed: int = 0, monit
     Cost: a minute on one core with some hundred images of 64 px.
     """
     space = Workspace(out)
-    space.open(resume=False)
-    try:
-        _refit(run, marks, seed, space, monitor or Silent())
-    except BaseException as error:
-        space.discard()
-        if isinstance(error, OSError):
-            raise told(error, space.path) from error
-        raise
-    space.finish()
+    with closing(space.open(resume=False)):
+        try:
+            _refit(run, marks, seed, space, monitor or Silent())
+        except BaseException as error:
+            space.discard()
+            if isinstance(error, OSError):
+                raise told(error, space.path) from error
+            raise
+        space.finish()
     return Run(space.out)
 
 
@@ -148,7 +150,10 @@ def _normals(run: Run, whole: Prepared, data: Prepared, verdict: Verdict, *, see
 
 
 def _record(old: RunRecord, verdict: Verdict, refitted: RefitRecord, *, phases: list[PhaseRecord]) -> RunRecord:
-    """Return the record of the new run: the old one's, with one more voter and what was found now."""
+    """Return the record of the new run: the old one's, with one more voter and what was found now.
+
+    How many images are anomalous was estimated for the old voters and all images, and is not told again.
+    """
     voters = len(verdict.model.members[0].voters.recipes)
     others = [each for each in old.choice.shares if each.candidate != VOTER]
     total = sum(each.weight for each in others)
@@ -168,7 +173,13 @@ def _record(old: RunRecord, verdict: Verdict, refitted: RefitRecord, *, phases: 
                 ["feint", "refit", refitted.parent, "MARKS", "--out", "RUN", "--seed", str(refitted.seed)]
             ),
             "candidates": [each for each in old.candidates if each.name != VOTER] + [marked],
-            "choice": old.choice.model_copy(update={"shares": shares}),
+            "choice": old.choice.model_copy(
+                update={
+                    "shares": shares,
+                    "sentence": BEFORE + old.choice.sentence.removeprefix(BEFORE),
+                    "anomalous_share": None,
+                }
+            ),
             "calibration": verdict.calibration,
             "found": verdict.found,
             "phases": phases,

@@ -16,6 +16,7 @@ from feint.stats.paired_bootstrap import compare
 from feint.stats.resampling import Interval
 
 FEW = 10
+NAMED = 5
 
 
 @final
@@ -31,6 +32,8 @@ def refit_record(
     old: pd.DataFrame, new: pd.DataFrame, roles: Roles, *, known: Known, parent: Parent, seed: int
 ) -> RefitRecord:
     """Return how the new scores compare with the old ones on the marked images kept for judging.
+
+    The difference of the AUROCs, whose interval would decide, is given where ten of each kind were kept.
 
     Args:
         old, new: tables of path, score and flagged of the unlabelled images. roles: of the marked ones.
@@ -49,7 +52,7 @@ def refit_record(
         )
         found = compare(normal, anomalous, criterion=TWO_SAMPLE_AUROC, seed=seed)
         aurocs = [_estimate(found.estimate(c)) for c in range(2)]
-        difference = _estimate(found.gap(1, 0))
+        difference = _estimate(found.gap(1, 0)) if min(judged.anomalous, judged.normal) >= FEW else None
     before, after = (
         Judgement(auroc=auroc, caught=each["anomalous"], rejected=each["normal"])
         for auroc, each in zip(aurocs, flags, strict=True)
@@ -57,6 +60,7 @@ def refit_record(
     fitted = Kinds(
         anomalous=len(known.different(roles.fitted_anomalous)), normal=len(known.different(roles.fitted_normal))
     )
+    said = [_learned(fitted), _compared(judged, before, after, difference), _against(new, roles)]
     return RefitRecord(
         parent=parent.path,
         parent_sha256=parent.sha256,
@@ -67,8 +71,29 @@ def refit_record(
         new=after,
         difference=difference,
         roles=roles,
-        sentence=f"{_learned(fitted)} {_compared(judged, before, after, difference)}",
+        sentence=" ".join(filter(None, said)),
     )
+
+
+def _against(new: pd.DataFrame, roles: Roles) -> str:
+    """Return in words which images are flagged otherwise than the marks that were learned from; '' where none is."""
+    flagged = set(new.path[new.flagged == 1])
+    still = [name for name in roles.fitted_normal if name in flagged]
+    missed = [name for name in roles.fitted_anomalous if name not in flagged]
+    said = []
+    if still:
+        said.append(f"{len(still):,} learned as normal {_are(still)} flagged ({_named(still)})")
+    if missed:
+        said.append(f"{len(missed):,} learned as anomalous {_are(missed)} not ({_named(missed)})")
+    return f"Marks do not overrule the threshold: {' and '.join(said)}." if said else ""
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def _learned(fitted: Kinds) -> str:
@@ -81,7 +106,7 @@ def _compared(judged: Kinds, old: Judgement, new: Judgement, difference: Estimat
         return "No mark was left to judge it by: whether it is better than the old one is not known. Mark more images."
     caught = f"of {judged.anomalous} anomalous ones it flags {new.caught} (the old detector {old.caught})"
     rejected = f"of {judged.normal} normal ones {new.rejected} (the old one {old.rejected})"
-    if difference is None or old.auroc is None or new.auroc is None:
+    if old.auroc is None or new.auroc is None:
         kind, said = (
             ("normal", caught) if judged.anomalous else ("anomalous", rejected.replace("ones", "ones it flags"))
         )
@@ -90,15 +115,16 @@ def _compared(judged: Kinds, old: Judgement, new: Judgement, difference: Estimat
             "detector is better is not known. Mark more images."
         )
     numbers = f"{new.auroc.value:.3f} instead of {old.auroc.value:.3f}"
-    interval = f"{difference.value:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
+    if difference is not None:
+        numbers += f" ({difference.value:+.3f}, 95 % interval {difference.low:+.3f} to {difference.high:+.3f})"
     return (
-        f"{_verdict(judged, difference)}: on {_counted(judged)} marked images kept apart the AUROC is {numbers} "
-        f"({interval}); {caught}, {rejected}."
+        f"{_verdict(difference)}: on {_counted(judged)} marked images kept apart the AUROC is {numbers}; "
+        f"{caught}, {rejected}."
     )
 
 
-def _verdict(judged: Kinds, difference: Estimate) -> str:
-    if min(judged.anomalous, judged.normal) < FEW:
+def _verdict(difference: Estimate | None) -> str:
+    if difference is None:
         return f"Fewer than {FEW} marked images of a kind were kept to judge by, too few to tell which is better"
     if difference.low > 0:
         return "It is better than the old one"

@@ -120,9 +120,8 @@ def check(marks: Mapping[str, int], known: Known) -> None:
             "nothing to learn from normal ones alone."
         )
     if len(anomalous) < FEWEST:
-        raise InputError(
-            f"{len(anomalous)} different images are marked anomalous: at least {FEWEST} are needed. Mark more of them."
-        )
+        different = "1 different image is" if len(anomalous) == 1 else f"{len(anomalous)} different images are"
+        raise InputError(f"{different} marked anomalous: at least {FEWEST} are needed. Mark more of them.")
 
 
 def _refuse_contradictions(by_group: Mapping[str, list[str]], marks: Mapping[str, int]) -> None:

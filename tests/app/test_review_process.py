@@ -29,7 +29,7 @@ def copied(finished, tmp_path):
 @contextmanager
 def started(run, *more):
     """Run `feint review` without a browser; yield the process and what it said first."""
-    words = [sys.executable, "-m", "feint", "review", run, "--port", "0", "--no-browser", *more]
+    words = [sys.executable, "-m", "feint", "review", run, "--port", "0", "--no-browser", *map(str, more)]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     try:
         yield process, process.stderr.readline()
@@ -52,8 +52,11 @@ def test_marks_outlive_a_kill_and_a_second_page_is_refused_in_a_sentence(copied,
         (tmp_path / "link").symlink_to(copied)
         with started(tmp_path / "link") as (second, refusal):
             assert second.wait(60) == 4
+        with started(copied, "--port", client.base_url.port) as (same_port, same_refusal):
+            assert same_port.wait(60) == 4
         address = str(client.base_url).rstrip("/")
         assert refusal.startswith(f"feint: {tmp_path / 'link'} is being reviewed already on {address}")
+        assert f"already on {address}" in same_refusal
         process.send_signal(signal.SIGKILL)
         process.wait()
     with started(copied) as (process, said), client_of(said) as client:

@@ -102,6 +102,18 @@ def test_a_run_by_discoveries_starts_where_it_drew_the_line():
     assert thresholds(range(100), range(50), rate=0.01, mode="fdr").own == 0
 
 
+def test_images_that_were_learned_from_move_no_line_and_are_not_counted():
+    scores = [*range(50), *[200] * 10]
+    learned = np.arange(60) >= 54
+    found = replace(thresholds(range(100), scores, rate=0.1, mode="fdr"), learned=learned)
+    others = p_values(range(100), scores)[~learned]
+    assert found.flagged(found.own) == decide(others, fdr=0.1).sum()
+    assert found.own < thresholds(range(100), scores, rate=0.1, mode="fdr").own
+    assert (
+        found.found(1) == "4 of 54 unlabelled images are flagged. 6 more are left out: the run has learned from them."
+    )
+
+
 def test_the_command_makes_the_run_anew_at_that_rate():
     found = thresholds(range(240), range(100))
     words = shlex.split(found.command(24, of_run="feint tune 'a b' c --out RUN --fdr 0.1 --seed 3", out="/r/run at"))

@@ -1,12 +1,15 @@
 """After a refit, images that were learned from are no evidence: neither of what was found nor for an FDR."""
 
 import json
+from contextlib import closing
 
 import numpy as np
 import pytest
 from small_runs import defective, normal_folder, picture, write
 
 import feint
+from feint.app.review.desk import Desk
+from feint.app.review.subject import unlabelled_of
 from feint.calibration.decision import decide, too_high_together, too_many_flagged
 from feint.core.errors import InputError
 
@@ -50,6 +53,12 @@ def test_the_false_discovery_rate_is_that_of_the_other_images(run, tmp_path):
     line = others.p_value[others.flagged == 1].max() if others.flagged.any() else 0.0
     assert seen.flagged.tolist() == (seen.p_value <= line).astype(int).tolist()
     assert new.record.found.flagged == others.flagged.sum()
+    with closing(Desk(unlabelled_of(new), tmp_path)) as desk:  # the page draws the same line, of the same images
+        found = desk.thresholds
+        assert found.flagged(found.own) == others.flagged.sum()
+        assert np.array_equal(found.levels <= found.own, new.scores.flagged == 1)
+        assert " of 30 unlabelled images" in found.found(found.own)
+        assert found.found(found.own).endswith("flagged. 30 more are left out: the run has learned from them.")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import final
 from feint.app.review.subject import Subject
 from feint.core.errors import IntegrityError
 from feint.records.refit import RefitRecord
+from feint.runs.refit_marks import Known
 from feint.runs.run import Run
 
 MOST_SHOWN = 120
@@ -28,7 +29,10 @@ class Change:
 @final
 @dataclass(frozen=True)
 class Comparison:
-    """Old and new run side by side; `now_flagged` and `no_longer` hold the first 120 each, with their counts."""
+    """Old and new run side by side; `now_flagged` and `no_longer` hold the first 120 each, with their counts.
+
+    `flagged`, by the old and the new run, is of the `images` that the new one has not learned from.
+    """
 
     record: RefitRecord
     new: Run
@@ -50,6 +54,8 @@ def compare(subject: Subject, out: Path) -> Comparison:
         raise IntegrityError(f"{out} has no refit.json: it is no refit. Refit again.")
     both = subject.run.scores.merge(new.scores, on="path", suffixes=("", "_new"))
     changed = both[both.flagged != both.flagged_new].sort_values("p_value_new")
+    known = Known.of(new)
+    others = both[~both.path.isin(known.alike(known.learned))]
     row_of = {name: row for row, name in enumerate(subject.names)}
     roles = record.roles
     used = dict.fromkeys(roles.fitted, "learned from")
@@ -62,6 +68,6 @@ def compare(subject: Subject, out: Path) -> Comparison:
             turned[int(flag)].append(Change(row_of[name], name, float(old_p), float(new_p), used.get(name, "")))
     return Comparison(
         record=record, new=new, now_flagged=turned[1][:MOST_SHOWN], no_longer=turned[0][:MOST_SHOWN],
-        counts=(len(turned[1]), len(turned[0])), flagged=(int(both.flagged.sum()), int(both.flagged_new.sum())),
-        images=len(both),
+        counts=(len(turned[1]), len(turned[0])), flagged=(int(others.flagged.sum()), int(others.flagged_new.sum())),
+        images=len(others),
     )  # fmt: skip

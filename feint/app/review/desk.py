@@ -22,6 +22,7 @@ from feint.app.review.thresholds import Thresholds
 from feint.app.review.views import Views
 from feint.core.errors import OutputError
 from feint.core.files import told
+from feint.runs.refit_marks import Known
 from feint.runs.run import Run
 
 ADDRESS = "address"
@@ -58,6 +59,7 @@ class Desk:
         self.thresholds = Thresholds(
             calibration=_calibration(subject), p=subject.p,
             record=subject.run.record.calibration, what="unlabelled images" if subject.of_run else "images",
+            learned=_learned(subject),
         )  # fmt: skip
         self.marks = Marks(folder / "marks.sqlite", images=subject.source)
         self.views = Views(subject, self.thresholds, self.marks)
@@ -105,6 +107,15 @@ def _calibration(subject: Subject) -> np.ndarray | None:
     if len(model.members) > 1 or (of_run and model.members[0].voters.folds > 1):
         return None
     return model.calibration_scores
+
+
+def _learned(subject: Subject) -> np.ndarray | None:
+    """Return from which images (m,) a refit has learned, their copies included; None where it is no refit's own."""
+    if not subject.of_run or subject.run.refitted is None:
+        return None
+    known = Known.of(subject.run)
+    learned = known.alike(known.learned)
+    return np.array([name in learned for name in subject.names], dtype=bool)
 
 
 @contextmanager

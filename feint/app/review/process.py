@@ -33,7 +33,7 @@ def review(
     InputError and IntegrityError where the run or the images cannot be worked with.
     """
     give_back_freed_memory()
-    with address.listen() as listening, held(run) as folder:
+    with held(run) as folder, address.listen() as listening:
         subject = unlabelled_of(run) if images is None else scored_by(run, images, monitor)
         with closing(Desk(subject, folder)) as desk:
             host, port = listening.getsockname()[:2]

@@ -33,12 +33,15 @@ class Thresholds:
         p: p-values (m,) of the images reviewed, NaN where there is none.
         record: calibration of the run.
         what: what the images reviewed are called, e.g. 'unlabelled images'.
+        learned: whether the run has learned from each image (m,), None for none. Such images move no line of a false
+            discovery rate, and are not counted among those that are found.
     """
 
     calibration: np.ndarray | None
     p: np.ndarray
     record: CalibrationRecord
     what: str
+    learned: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -51,6 +54,12 @@ class Thresholds:
         rank = np.ceil(np.nan_to_num(self.p, nan=2.0) * (self.n + 1) - 1e-6)
         found: np.ndarray = np.minimum(rank, self.n + 2).astype(int)
         return found
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        """Which images (m,) have a p-value and were not learned from."""
+        known: np.ndarray = np.isfinite(self.p)
+        return known if self.learned is None else known & ~self.learned
 
     @cached_property
     def steps(self) -> tuple[int, ...]:
@@ -70,7 +79,7 @@ class Thresholds:
         """Return the level at which Benjamini and Hochberg's rule draws the line among these images."""
         from feint.calibration.decision import decide
 
-        known = np.isfinite(self.p)
+        known = self._counts
         flagged = decide(self.p[known], fdr=self.record.rate) if known.any() else np.zeros(0, bool)
         return int(self.levels[known][flagged].max(initial=0))
 
@@ -79,8 +88,8 @@ class Thresholds:
         return min(self.steps, key=lambda step: abs(step - level))
 
     def flagged(self, level: int) -> int:
-        """Return how many images are flagged at a level."""
-        return int((self.levels <= level).sum())
+        """Return how many images are flagged at a level, but for those that were learned from."""
+        return int((self.levels[self._counts] <= level).sum())
 
     def rejected(self, level: int) -> str:
         """Return how many normal images are rejected at a level, in words."""
@@ -92,9 +101,10 @@ class Thresholds:
 
     def found(self, level: int) -> str:
         """Return how many of the images are flagged at a level, in words."""
-        judged = int(np.isfinite(self.p).sum())
+        judged, left_out = int(self._counts.sum()), int((np.isfinite(self.p) & ~self._counts).sum())
         flagged = self.flagged(level)
-        return f"{flagged:,} of {judged:,} {self.what} {'is' if flagged == 1 else 'are'} flagged."
+        more = f" {left_out:,} more are left out: the run has learned from them." if left_out else ""
+        return f"{flagged:,} of {judged:,} {self.what} {'is' if flagged == 1 else 'are'} flagged.{more}"
 
     def score(self, level: int) -> float | None:
         """Return the score above which an image is flagged; None where no single score says so."""
