@@ -64,8 +64,8 @@ def drifted(calibration: ArrayLike, new_scores: ArrayLike) -> Drift:
     Raises:
         InputError: an empty, non-finite or not one-dimensional array.
 
-    Fails when: more than half of the new images are anomalous (it warns 'up', and says so), or anomalies score
-    lower than normal images (it warns 'down').
+    Fails when: more than half of the new images are anomalous (it warns 'up', and says so), anomalies score lower than
+    normal images, or the model was fitted on the new ones (it warns 'down').
 
     Cost: O(m log m + n).
 
@@ -94,16 +94,24 @@ def _looks(s: FloatArray, x: FloatArray, point: float) -> tuple[_Look, _Look]:
     normals = (n + 1) // 2
     down = beta_binomial_at_least(below, n=n, a=k, b=m + 1 - k)
     up = beta_binomial_at_least(normals - up_to, n=normals, a=m + 1 - k, b=k)
-    return _Look(down, "down", point, below / expected), _Look(up, "up", point, up_to / expected)
+    lowest = k / (m + 1)
+    return _Look(down, "down", lowest, below / expected), _Look(up, "up", lowest, up_to / expected)
 
 
 def _sentence(look: _Look, p_value: float) -> str:
     if p_value > _LEVEL:
         return "The bulk of the new scores is where calibration left it, as far as scores can tell."
-    where = f"{look.ratio:.1f} times as many new scores as expected lie below the calibration's {look.point:.0%} point"
+    where = (
+        f"{look.ratio * look.point:.0%} of the new images score as low as the lowest {look.point:.0%} of the "
+        "calibration's normal images"
+    )
     if look.direction == "down":
-        return f"{where}: the scores have moved down, so anomalies may be missed. Calibrate again."
+        return (
+            f"{where}: either the detector has learned from these very images, or the scores have moved down, so that "
+            "anomalies may be missed. If they are new, tune again with images of today among the normal ones."
+        )
     return (
         f"{where}: either more than half of the new images are anomalous, or all scores have moved up and false alarms "
-        f"with them; scores alone cannot tell which. Look at unflagged images, and calibrate again if they are normal."
+        "with them; scores alone cannot tell which. Look at images that are not flagged: if they are normal, tune "
+        "again with such images among the normal ones."
     )

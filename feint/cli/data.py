@@ -28,6 +28,19 @@ LAYOUTS = {
     "array": "an array of images",
 }
 
+MODES = {
+    "1": "black and white",
+    "L": "8-bit grey",
+    "LA": "8-bit grey, transparency",
+    "P": "palette",
+    "RGB": "3 x 8 bits",
+    "RGBA": "3 x 8 bits, transparency",
+    "CMYK": "4 x 8 bits",
+    "I;16": "16-bit grey",
+    "I": "32-bit grey",
+    "F": "32-bit grey",
+}
+
 app = typer.Typer(help="Looks at images without training anything, and gets public ones.", no_args_is_help=True)
 
 
@@ -47,7 +60,7 @@ def check(
 ) -> None:
     """Say how DIR is understood: counts, sizes, unreadable files, duplicates, images shared with UNLABELLED.
 
-    Exits with 0 when a run could use the images, with 3 when it could not.
+    Exits with 0 when a run could use the images, with 3 when it could not, or all of UNLABELLED stand in DIR too.
     """
     from feint.backends import available_cores
     from feint.data import open_images
@@ -158,7 +171,8 @@ def _lines(record: CheckRecord) -> list[tuple[str, str]]:
 
 
 def _set_lines(role: str, found: SetRecord) -> list[tuple[str, str]]:
-    lines = [(role, f"{found.images:,} images in {found.source}, read as {LAYOUTS[found.layout]}")]
+    images = f"{found.images:,} {'image' if found.images == 1 else 'images'}"
+    lines = [(role, f"{images} in {found.source}, read as {LAYOUTS[found.layout]}")]
     lines += [
         (f"{role} folder", f"{folder}: {count:,}")
         for folder, count in found.folders.items()
@@ -168,8 +182,10 @@ def _set_lines(role: str, found: SetRecord) -> list[tuple[str, str]]:
         f"{word} {_size(size)}"
         for word, size in (("smallest", found.smallest), ("median", found.median), ("largest", found.largest))
     )
-    modes = ", ".join(f"{count:,} {mode}" for mode, count in found.modes.items())
-    lines += [(f"{role} sizes", f"{sizes} (height x width)"), (f"{role} modes", modes)]
+    modes = ", ".join(
+        f"{count:,} {mode}{f' ({MODES[mode]})' if mode in MODES else ''}" for mode, count in found.modes.items()
+    )
+    lines += [(f"{role} sizes", f"{sizes} (height x width)"), (f"{role} pixels", modes)]
     lines += [(f"{role} note", note) for note in found.notes[:SHOWN]]
     lines += [(f"{role} skipped", _some("image", [f"{each.path} ({each.reason})" for each in found.skipped], ""))]
     lines += [(f"{role} duplicates", _some("group", [" = ".join(each) for each in found.duplicates], ""))]

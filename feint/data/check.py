@@ -47,7 +47,7 @@ class RateRecord(Record):
 
 
 class CheckRecord(Record):
-    """The whole finding; `problems` are what would stop a run, in sentences."""
+    """The whole finding; `problems` are what would stop a run or leave it nothing to find, in sentences."""
 
     usable: bool
     problems: list[str]
@@ -81,16 +81,28 @@ def check_images(
     examined = _Examined(normal, workers, tell)
     other = _Examined(unlabelled, workers, lambda done: tell(len(normal) + done)) if unlabelled else None
     n = len(examined.decoded.names)
+    shared = _shared(other.decoded, examined.decoded) if other else []
     problems = _problems(examined.decoded)
+    if other and len(shared) == len(other.decoded.names):
+        problems.append(nothing_to_tell(len(shared)))
     return CheckRecord(
         usable=not problems,
         problems=problems,
         normal=examined.record(),
         unlabelled=other.record() if other else None,
-        shared=_shared(other.decoded, examined.decoded) if other else [],
+        shared=shared,
         nearly_shared=_nearly_shared(other.decoded, examined.decoded) if other else [],
         preprocessing=plan_preprocessing(examined.survey, image_size=IMAGE_SIZE),
         rates=[RateRecord(rate=rate, needed=minimum_images(rate), enough=n >= minimum_images(rate)) for rate in RATES],
+    )
+
+
+def nothing_to_tell(n: int) -> str:
+    """Return the sentence that all n unlabelled images are known to be normal."""
+    which = "The only unlabelled image also stands" if n == 1 else f"All {n:,} unlabelled images also stand"
+    return (
+        f"{which} among the normal ones: there is nothing to tell apart. "
+        "A run only says which normal images look odd, in its report and normals.csv."
     )
 
 
@@ -104,8 +116,8 @@ class _Examined:
 
     def record(self) -> SetRecord:
         """Return the facts of this set alone."""
-        decoded = self.decoded
-        smallest, median, largest = self.survey.extreme_sizes()
+        decoded, readable = self.decoded, self.survey.among(self.decoded.kept)
+        smallest, median, largest = readable.extreme_sizes()
         folders = Counter(PurePosixPath(name).parent.as_posix() for name in decoded.names)
         return SetRecord(
             source=self.images.source,
@@ -115,7 +127,7 @@ class _Examined:
             smallest=smallest,
             median=median,
             largest=largest,
-            modes=self.survey.mode_counts(),
+            modes=readable.mode_counts(),
             skipped=list(decoded.skipped),
             notes=list(self.survey.notes),
             duplicates=[[decoded.names[i] for i in group] for group in groups_of_duplicates(decoded.hashes)],

@@ -107,10 +107,13 @@ def printable(name: str) -> str:
 def nothing_found(folder: Path | str, met: Met) -> str:
     """Return the sentence that there are no images in `folder`, and what there is."""
     found = [f"{count} {suffix}" for suffix, count in met.others.most_common(4)]
-    found += [f"{met.links} links that are not followed, because they are folders or leave it"] * bool(met.links)
+    advice = "Give another folder, or convert the images to png."
+    if met.links:
+        found.append(f"{met.links} {'link' if met.links == 1 else 'links'} to folders or to files elsewhere")
+        advice = "Such links are not followed: give the folder in which the images lie, or copy them into this one."
     return (
         f"no images in {folder}: looked at any depth for {', '.join(sorted(SUFFIXES))}; "
-        f"found {', '.join(found) or 'no files at all'}. Give another folder, or convert the images to png."
+        f"found {', '.join(found) or 'no files at all'}. {advice}"
     )
 
 

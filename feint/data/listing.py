@@ -15,7 +15,7 @@ from feint.data.folders import Met, nothing_found, part_of, walk_images
 from feint.data.manifests import PATH_COLUMNS, TABLE_SUFFIXES, inside, names_in, opened_table, require_pyarrow
 from feint.data.parts import FilesPart, Part, RowsPart, open_table
 from feint.data.remote import is_remote_file, is_url, local_folder, parent, redacted, walk_remote
-from feint.data.sources import existing
+from feint.data.sources import existing, refuse_archive
 
 IMAGE_COLUMNS = ("image", "bytes")
 PARQUET = ".parquet"
@@ -44,6 +44,7 @@ def list_parts(source: str, *, column: str | None, size: int) -> Iterator[Part]:
         return _folder(path, column, size)
     if path.suffix.lower() in TABLE_SUFFIXES:
         return _table(str(path.parent), path.name, column, size)
+    refuse_archive(path)
     raise InputError(
         f"{path} is a {path.suffix or 'nameless'} file: give a folder, a .csv, .json or .parquet file, or a URL."
     )
@@ -137,7 +138,7 @@ def _rows(root: str, name: str, column: str | None, size: int) -> Iterator[Part]
     columns = ", ".join(schema.names)
     if found is None:
         raise InputError(
-            f"{name} has no column of images ({' or '.join(IMAGE_COLUMNS)}) and no {PATH_COLUMNS[0]}: "
+            f"{name} has no column of images ({' or '.join(IMAGE_COLUMNS)}) or of paths ({' or '.join(PATH_COLUMNS)}): "
             f"its columns are {columns}. Name one with --column."
         )
     if found not in schema.names:

@@ -103,7 +103,7 @@ def column(rows: Sequence[Row], names: tuple[str, ...], path: Path | str) -> str
     for name in names:
         if name in rows[0]:
             return name
-    raise InputError(f"{path} has no column {names[0]}: its columns are {', '.join(rows[0])}.")
+    raise InputError(f"{path} has no column {' or '.join(names)}: its columns are {', '.join(rows[0])}.")
 
 
 def tidied(path: str) -> str:

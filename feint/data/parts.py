@@ -96,20 +96,22 @@ class RowsPart:
         Raises: InputError where the file is another one than was listed.
         """
         done = 0
+        file = None
         try:
-            with closing(open_table(self.root, self.file)) as file:
+            with closing(_Table(self.root, self.file)) as file:
                 as_listed = file.seek(0, 2) == self.size
                 for each in self._values(file, start, stop) if as_listed else ():
                     yield each
                     done += 1
         except Exception as error:  # a damaged file, or a driver, may raise anything
-            kind = UnreachableImageError if is_url(self.root) else UnreadableImageError
+            fetched = file is not None and not file.lost
+            kind = UnreadableImageError if fetched or not is_url(self.root) else UnreachableImageError
             yield from [kind(f"its Parquet file cannot be read here: {in_a_line(error)}")] * (stop - start - done)
             return
         if done < stop - start:
             raise InputError(f"{self.file} was changed while the job ran: start again when nothing writes to it.")
 
-    def _values(self, file: BinaryIO, start: int, stop: int) -> Iterator[Opened]:
+    def _values(self, file: _Table, start: int, stop: int) -> Iterator[Opened]:
         from pyarrow.parquet import ParquetFile
 
         with ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as opened:
@@ -141,6 +143,25 @@ def part_from_json(line: str, *, root: str) -> Part:
     if fields.pop("kind") == "FilesPart":
         return FilesPart(root=fields["root"], files=tuple(fields["files"]))
     return RowsPart(**fields | {"groups": tuple(fields["groups"])})
+
+
+@final
+class _Table:
+    """A table that is open, and whether reading it has failed: then it is `lost`, otherwise what is wrong is in it."""
+
+    def __init__(self, root: str, name: str) -> None:
+        self._file = open_table(root, name)
+        self.lost = False
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._file.read(size)
+        except Exception:
+            self.lost = True
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def open_table(root: str, name: str) -> BinaryIO:

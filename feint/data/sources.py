@@ -17,6 +17,8 @@ from feint.data.images import ImageSet
 from feint.data.manifests import TABLE_SUFFIXES, images_of_manifest
 from feint.data.reading import Pixels
 
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"})
+
 Role = Literal["normal", "unlabelled"]
 Source = str | Path | Pixels | ImageSet | Sequence[str | Path]
 
@@ -70,9 +72,16 @@ def _open_path(path: Path, role: Role) -> ImageSet:
         return images_of_array(read_array_file(path), source=str(path))
     if suffix in SUFFIXES:
         raise InputError(f"{path} is a single image: give the folder it lies in, or a list of files.")
+    refuse_archive(path)
     raise InputError(
-        f"{path} is a {suffix or 'nameless'} file: give a folder, a .csv or .parquet manifest, or a .npy array."
+        f"{path} is a {suffix or 'nameless'} file: give a folder, a .csv, .json or .parquet manifest, or a .npy array."
     )
+
+
+def refuse_archive(path: Path) -> None:
+    """Raise InputError for a file that holds others, by its name."""
+    if path.suffix.lower() in ARCHIVES:
+        raise InputError(f"{path} is an archive, which is not opened: unpack it, and give the folder of its images.")
 
 
 def _open_list(paths: list[Path]) -> ImageSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class Survey:
         picked = self.sizes[order[[0, len(order) // 2, -1]]]
         small, middle, large = ((int(height), int(width)) for height, width in picked)
         return small, middle, large
+
+    def among(self, kept: NDArray[np.intp]) -> Survey:
+        """Return what is said of those images alone that are `kept` too, as indices in the image set."""
+        rows = np.flatnonzero(np.isin(self.kept, kept))
+        return replace(self, kept=self.kept[rows], sizes=self.sizes[rows], modes=tuple(self.modes[i] for i in rows))
 
     def mode_counts(self) -> dict[str, int]:
         """Return how many images there are of each mode, the most frequent first."""

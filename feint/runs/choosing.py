@@ -12,6 +12,7 @@ from feint.detectors.committee import Unit
 from feint.metrics.guards import guard_scores
 from feint.metrics.two_sample import TWO_SAMPLE_AUROC, excess
 from feint.records.run import CandidateRecord, ChoiceRecord, Estimate, LandscapeRecord, ShareRecord, WarningRecord
+from feint.report.words import listed
 from feint.runs.candidates import Candidate, default_rows
 from feint.runs.recipes import Range
 from feint.stats.bulk_shift import bulk_shift
@@ -252,23 +253,24 @@ def _shares(voter: Candidate, voters: int) -> list[ShareRecord]:
 
 
 def _sentence(verdict: str, choice: Choice, advantage: Estimate | None) -> str:
-    names = " and ".join(each.name for each in choice.voters)
+    names, one = listed([each.name for each in choice.voters]), len(choice.voters) == 1
     numbers = (
         "" if advantage is None
         else f" ({advantage.value:+.3f} in the two-sample AUROC over the untrained encoder, 95 % interval "
         f"{advantage.low:+.3f} to {advantage.high:+.3f})"
     )  # fmt: skip
     if verdict == "abstain":
-        joined = "" if choice.selection.joined else "the fixed default, "
-        return f"These images do not tell the candidates from no training at all; {joined}{names}, is used{numbers}."
+        be = "is" if one else "are"
+        used = f"{names} {be}" if choice.selection.joined else f"the fixed default, {names}, is"
+        return f"These images do not tell the candidates from no training at all; {used} used{numbers}."
     if verdict == "none":
         return "No augmentation tried fits these images: the untrained encoder is the best of the candidates."
     if verdict == "other":
-        return f"No augmentation is needed here: {names} tells these images apart best{numbers}."
+        return f"No augmentation is needed here: {names} {'tells' if one else 'tell'} these images apart best{numbers}."
     if choice.selection.decided:
         return f"What fits these images: {names}{numbers}."
-    others = "together with what scored a little higher: " if choice.selection.joined else ""
-    return f"Nothing is better beyond doubt than the fixed default, which is used, {others}{names}{numbers}."
+    others = " together with what scored a little higher" if choice.selection.joined else ""
+    return f"Nothing is better beyond doubt than the fixed default, which is used{others}: {names}{numbers}."
 
 
 def _estimate(interval: Interval) -> Estimate:
@@ -280,13 +282,14 @@ def choice_warnings(choice: Choice, landscapes: list[LandscapeRecord]) -> list[W
     found = []
     if choice.failed:
         name, reason = next(iter(choice.failed.items()))
-        message = f"{len(choice.failed)} candidates failed and were left out, e.g. {name}: {reason}"
+        were = "candidate failed and was" if len(choice.failed) == 1 else "candidates failed and were"
+        message = f"{len(choice.failed)} {were} left out, e.g. {name}: {reason}"
         found.append(WarningRecord(code="failed-candidates", message=message))
     chosen = {share.augmentation for each in choice.voters for share in _shares(each, 1) if each.kind == "tuned"}
     for each in landscapes:
         if each.at_bound and each.augmentation in chosen:
             message = (
-                f"{each.augmentation} was tuned to the very end of what {' and '.join(each.at_bound)} can be: "
+                f"{each.augmentation} was tuned to the very end of what {listed(each.at_bound)} can be: "
                 "the real anomalies may lie beyond it."
             )
             found.append(WarningRecord(code="at-bound", message=message))

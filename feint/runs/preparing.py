@@ -11,7 +11,7 @@ import numpy as np
 
 from feint.core.errors import InputError, UnsupportedRateError
 from feint.data import Decoded, ImageSet, Survey, decode, groups_of_duplicates, open_images, plan_preprocessing, survey
-from feint.data.check import FEWEST_NORMALS
+from feint.data.check import FEWEST_NORMALS, nothing_to_tell
 from feint.records.run import DataRecord, ImagesRecord, PreprocessingRecord, WarningRecord
 from feint.runs.jobs import Material, Pixels
 from feint.runs.progress import Monitor
@@ -28,9 +28,10 @@ ImagesLike = str | Path | np.ndarray | ImageSet | list[str] | list[Path]
 class Prepared:
     """The images of a run, decoded at every size it needs, and the role of each normal one.
 
-    Rows index the readable images; normal ones of one group are copies of one another. `pool` are the rows of
-    unlabelled images that take part in tuning and in the criterion: all but those shared with the normal set, unless
-    hardly any would be left; so many are `different`.
+    Rows index the readable images; normal ones of one group are copies of one another. `pools` are the rows of
+    unlabelled images that take part in tuning and in the criterion, in each rotation: all but the `twins`, which stand
+    among the normal images too; so many are `different`. Where all are twins, those of selection normals stand in for
+    them, so that the criterion compares images with themselves and tells nothing.
     """
 
     normal: dict[int, Pixels]
@@ -40,7 +41,7 @@ class Prepared:
     unlabelled_names: tuple[str, ...]
     groups: list[int]
     rotations: list[Rotation]
-    pool: np.ndarray
+    pools: list[np.ndarray]
     different: int
     twins: dict[int, int]
     record: DataRecord
@@ -63,8 +64,13 @@ class Prepared:
             unlabelled=self.unlabelled[px],
             training=roles.training,
             held_out=roles.selection,
-            pool=self.pool,
+            pool=self.pools[rotation],
         )
+
+    @property
+    def pool(self) -> np.ndarray:
+        """The rows of the pool in the first rotation, by which the choice is told."""
+        return self.pools[0]
 
     @property
     def channels(self) -> int:
@@ -112,11 +118,13 @@ def prepare(
     groups = groups_of(decoded["normal"])
     rotations = divide(groups, needed=needed, seed=seed)
     twins = _twins(decoded["normal"], decoded["unlabelled"])
-    pool = np.array([i for i in range(len(decoded["unlabelled"].names)) if i not in twins], dtype=np.int64)
-    if len(pool) < SMALLEST_POOL:
-        pool = np.arange(len(decoded["unlabelled"].names))
+    pool = np.setdiff1d(np.arange(len(decoded["unlabelled"].names)), list(twins))
     records = {role: images_record(sets[role], surveys[role], decoded[role]) for role in sets}
     shared = [decoded["unlabelled"].names[i] for i in twins]
+    warnings = _warnings(records, shared, surveys, rotations)
+    for each in warnings:
+        if each.code == "shared" and len(pool) < SMALLEST_POOL:
+            monitor.say(each.message)
     return Prepared(
         normal={px: Pixels(path=space.path / f"normal-{px}.npy") for px in sizes},
         unlabelled={px: Pixels(path=space.path / f"unlabelled-{px}.npy") for px in sizes},
@@ -125,7 +133,7 @@ def prepare(
         unlabelled_names=decoded["unlabelled"].names,
         groups=groups,
         rotations=rotations,
-        pool=pool,
+        pools=[pool if len(pool) else _standing_in(twins, each) for each in rotations],
         different=len({decoded["unlabelled"].hashes[i] for i in pool}),
         twins=twins,
         record=DataRecord(
@@ -137,7 +145,7 @@ def prepare(
             selection=len(rotations[0].selection),
             calibration=sum(len(each.calibration) for each in rotations),
         ),
-        warnings=_warnings(records, shared, surveys, rotations),
+        warnings=warnings,
         budget=budget,
     )
 
@@ -199,9 +207,19 @@ def _twins(normal: Decoded, unlabelled: Decoded) -> dict[int, int]:
     return {i: rows[each] for i, each in enumerate(unlabelled.hashes) if each in rows}
 
 
+def _standing_in(twins: dict[int, int], roles: Rotation) -> np.ndarray:
+    """Return rows of unlabelled images that are selection normals; a single row, of which little can be said, if none.
+
+    Those of training would score lower than new images do, and those of calibration are not to be opened yet.
+    """
+    rows = [row for row, twin in twins.items() if twin in roles.selection]
+    return np.array(rows or list(twins)[:1], dtype=np.int64)
+
+
 def images_record(images: ImageSet, found: Survey, decoded: Decoded) -> ImagesRecord:
     """Return how an image set was understood."""
-    smallest, _, largest = found.extreme_sizes()
+    readable = found.among(decoded.kept)
+    smallest, _, largest = readable.extreme_sizes()
     return ImagesRecord(
         source=images.source,
         layout=images.layout,
@@ -210,7 +228,7 @@ def images_record(images: ImageSet, found: Survey, decoded: Decoded) -> ImagesRe
         duplicates=[[decoded.names[i] for i in group] for group in groups_of_duplicates(decoded.hashes)],
         smallest=smallest,
         largest=largest,
-        modes=found.mode_counts(),
+        modes=readable.mode_counts(),
         fingerprint=decoded.fingerprint,
     )
 
@@ -222,18 +240,26 @@ def _warnings(
     for role, record in records.items():
         if record.skipped:
             first = record.skipped[0]
-            message = f"{len(record.skipped)} {role} images were left out, e.g. {first.path}: {first.reason}."
+            were = "image was" if len(record.skipped) == 1 else "images were"
+            message = f"{len(record.skipped)} {role} {were} left out, e.g. {first.path}: {first.reason}."
             found.append(WarningRecord(code="skipped", message=message))
         if record.duplicates:
             extra = sum(len(group) - 1 for group in record.duplicates)
-            message = f"{extra} {role} images are exact copies of others, e.g. {' = '.join(record.duplicates[0][:2])}."
+            copies = "image is an exact copy of another" if extra == 1 else "images are exact copies of others"
+            message = f"{extra} {role} {copies}, e.g. {' = '.join(record.duplicates[0][:2])}."
             found.append(WarningRecord(code="duplicates", message=message))
         found += [WarningRecord(code="note", message=note + ".") for note in surveys[role].notes[:5]]
     if shared:
+        left = records["unlabelled"].images - len(shared)
+        one = len(shared) == 1
         message = (
-            f"{len(shared)} unlabelled images also stand among the normal ones, e.g. {shared[0]}: "
-            "they are known to be normal and are never flagged."
+            f"{len(shared)} unlabelled {'image also stands' if one else 'images also stand'} among the normal ones, "
+            f"e.g. {shared[0]}: {'it is' if one else 'they are'} known to be normal and never flagged."
         )
+        if not left:
+            message = nothing_to_tell(len(shared))
+        elif left < SMALLEST_POOL:
+            message += f" Only {left} {'is' if left == 1 else 'are'} left to tell from the normal ones."
         found.append(WarningRecord(code="shared", message=message))
     if len(rotations) > 1:
         message = (

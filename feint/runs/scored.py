@@ -45,10 +45,10 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def drift_warning(calibration: ArrayLike, scores: np.ndarray) -> str | None:
-    """Return a sentence if the bulk of new scores (n,) has left the calibration's; None where either has under 20."""
+    """Return a sentence if the bulk of new scores (n,) has left the calibration's; None below 20, or without these."""
     import numpy as np
 
-    if min(len(scores), np.size(calibration)) < FEWEST_FOR_DRIFT:
+    if len(scores) < FEWEST_FOR_DRIFT or not np.size(calibration):
         return None
     found = drifted(calibration, scores)
     return found.sentence if found.warns else None

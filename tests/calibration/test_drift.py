@@ -5,6 +5,7 @@ import pytest
 
 from feint.calibration.drift import drifted
 from feint.core.errors import InputError
+from feint.runs.scored import drift_warning
 
 REPEATS = 600
 
@@ -22,7 +23,7 @@ def share_warned(m, n, *, share=0.0, anomalies=3.0, shift=0.0, seed=0, decimals=
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5])
-@pytest.mark.parametrize(("m", "n"), [(20, 30), (240, 1000)])
+@pytest.mark.parametrize(("m", "n"), [(8, 100), (20, 30), (240, 1000)])
 @pytest.mark.parametrize("anomalies", [1.0, 6.0])
 def test_exchangeable_normals_rarely_warn_whatever_the_anomalies(share, m, n, anomalies):
     assert share_warned(m, n, share=share, anomalies=anomalies) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / REPEATS)
@@ -71,15 +72,29 @@ def test_the_sentence_says_which_way_and_how_much():
     calibration = np.arange(200.0)
     down = drifted(calibration, calibration - 100)
     assert down.warns
+    assert down.sentence.startswith("100% of the new images score as low as the lowest 50% of the calibration's normal")
     assert "moved down" in down.sentence
+    assert "If they are new, tune again with images of today among the normal ones." in down.sentence
     assert down.statistic > 1.5
     up = drifted(calibration, calibration + 150)
     assert "more than half of the new images are anomalous, or all scores have moved up" in up.sentence
+    assert up.sentence.startswith("0% of the new images score as low as the lowest 50% of the calibration's normal")
     assert up.statistic < 0.5
     still = drifted(calibration, calibration)
     assert not still.warns
     assert "where calibration left it" in still.sentence
     assert 0 < still.p_value <= 1
+
+
+def test_a_handful_of_calibration_scores_shows_a_strong_shift():
+    """As one detector of a cross-fitted run has."""
+    generator = np.random.default_rng(5)
+    calibration, new = generator.normal(size=12), generator.normal(size=100)
+    assert drift_warning(calibration, new) is None
+    assert "moved up" in drift_warning(calibration, new + 3)
+    assert "moved down" in drift_warning(calibration, new - 3)
+    assert drift_warning([], new + 3) is None
+    assert drift_warning(calibration, new[:19] - 3) is None
 
 
 def test_only_the_order_of_scores_matters():

@@ -69,6 +69,8 @@ def test_plain_lines(category):
     assert f"normal: 26 images in {category}, read as a category in the MVTec layout" in lines[0]
     for line in (
         "unlabelled folder: test/crack: 2",
+        "normal pixels: 26 L (8-bit grey)",
+        "unlabelled pixels: 3 L (8-bit grey), 1 RGB (3 x 8 bits)",
         "normal skipped: 1 image: train/good/broken.png (empty file (0 bytes))",
         "normal duplicates: 1 group: train/good/03.png = train/good/copy of 03.bmp",
         "at 64 px: grey, resized to 32 x 40, white at 255",
@@ -76,6 +78,14 @@ def test_plain_lines(category):
         "usable: yes",
     ):
         assert line in lines
+
+
+def test_an_image_that_is_cut_short_counts_nowhere(category):
+    whole = (category / "train/good/large 05.png").read_bytes()
+    (category / "train/good/large 05.png").write_bytes(whole[: len(whole) // 2])
+    normal = json.loads(check(category, "--json").stdout)["normal"]
+    assert (normal["images"], normal["modes"], normal["largest"]) == (25, {"L": 25}, [30, 40])
+    assert len(normal["skipped"]) == 2
 
 
 def test_two_folders(category):
@@ -89,6 +99,16 @@ def test_too_few_normal_images_are_not_usable(category):
     result = check(category / "test/good")
     assert result.exit_code == 3
     assert "problem: 2 readable normal images are too few" in result.stdout
+    assert "usable: no" in result.stdout
+
+
+def test_unlabelled_images_that_are_all_known_are_not_usable(category):
+    result = check(category / "train/good", category / "train/good")
+    assert result.exit_code == 3
+    assert (
+        "problem: All 26 unlabelled images also stand among the normal ones: there is nothing to tell apart."
+        in result.stdout
+    )
     assert "usable: no" in result.stdout
 
 

@@ -56,8 +56,8 @@ def test_a_manifest_is_a_table_of_labels(table):
         ("path,label\na.png,0\na.png,1\n", "gives a.png both labels"),
         ("path,label\na.png,-1\n", "holds no label"),
         ("path,label\n", "no rows"),
-        ("file,label\na.png,0\n", "no column image_path"),
-        ("path,class\na.png,0\n", "no column label: its columns are path, class"),
+        ("file,label\na.png,0\n", "no column image_path or path: its columns are file, label"),
+        ("path,class\na.png,0\n", "no column label or label_index: its columns are path, class"),
     ],
 )
 def test_tables_that_are_no_labels(table, text, message):

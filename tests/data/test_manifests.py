@@ -64,7 +64,7 @@ def test_damaged_tables(manifest):
         open_images(path, role="normal")
     with pytest.raises(InputError, match="no rows below its header"):
         open_images(manifest("image_path,split\n"), role="normal")
-    with pytest.raises(InputError, match="no column image_path: its columns are file, split"):
+    with pytest.raises(InputError, match="no column image_path or path: its columns are file, split"):
         open_images(manifest("file,split\na.png,train\n"), role="normal")
 
 

@@ -162,7 +162,7 @@ def test_a_folder_without_images_says_what_it_found(folder, tmp_path):
     links = tmp_path / "links"
     links.mkdir()
     (links / "a.png").symlink_to(folder("a.png") / "a.png")
-    with pytest.raises(InputError, match="1 links that are not followed"):
+    with pytest.raises(InputError, match=r"found 1 link to .* elsewhere\. Such links are not followed: give the"):
         open_images(links, role="normal")
 
 
@@ -173,6 +173,17 @@ def test_a_file_that_is_no_collection(folder):
     (root / "model.pt").write_text("x")
     with pytest.raises(InputError, match=r"is a \.pt file: give a folder"):
         open_images(root / "model.pt", role="normal")
+
+
+@pytest.mark.parametrize("name", ["parts.zip", "parts.tar.gz", "PARTS.7Z"])
+def test_an_archive_is_to_be_unpacked(tmp_path, name):
+    (tmp_path / name).write_bytes(b"PK")
+    for attempt in (
+        lambda path: open_images(path, role="normal"),
+        lambda path: next(list_parts(str(path), column=None, size=4)),
+    ):
+        with pytest.raises(InputError, match="is an archive, which is not opened: unpack it, and give the folder"):
+            attempt(tmp_path / name)
 
 
 def test_a_folder_of_damaged_images(tmp_path):

@@ -84,6 +84,30 @@ def test_parts_are_kept_where_the_connection_holds(model, tables, out, connectio
     assert kept == [(5 * k, k) for k in range(13)]
 
 
+def test_damaged_tables_that_can_be_fetched_are_no_lost_connection(model, tables, out, system):
+    for name in ("03", "04", "05"):
+        content = system.cat_file(f"/set/{name}.parquet")
+        system.pipe(f"/set/{name}.parquet", content[:4] + b"\xff" * 40 + content[44:])  # the first page's header
+    assert job(model, tables, out).unreadable == 15
+    reasons = table(out).set_index("path").reason
+    assert reasons[reasons.notna()].str.startswith("its Parquet file cannot be read here: ").sum() == 15
+
+
+def test_a_table_whose_rest_cannot_be_fetched_is_a_lost_connection(model, tables, out, system, monkeypatch):
+    def failing(root, name):
+        file = parts.open_remote(f"{root}/{name}")
+        if name in named(3, 4, 5):
+            monkeypatch.setattr(file, "read", cut_off)
+        return file
+
+    def cut_off(*_):
+        raise OSError("the network is unreachable")
+
+    monkeypatch.setattr(parts, "open_table", failing)
+    with pytest.raises(InputError, match=LOST):
+        job(model, tables, out)
+
+
 def test_pieces_of_a_part_are_counted_together(model, system, out, tmp_path, monkeypatch):
     monkeypatch.setattr(bulk_pieces, "PIECE", 4)
     for i in range(40):
