@@ -51,9 +51,9 @@ class DataRecord(Record):
         description="unlabelled images that also stand in the normal set: known normal, never flagged"
     )
     rotations: int = Field(description="1: one split; k > 1: cross-fitting with k folds because the folder is small")
-    training: int = Field(description="normal images per rotation in each role")
-    selection: int
-    calibration: int
+    training: int = Field(description="normal images that train in the first rotation")
+    selection: int = Field(description="normal images that choose in the first rotation")
+    calibration: int = Field(description="normal images that calibrate in any of them")
 
 
 class PreprocessingRecord(Record):
@@ -125,7 +125,7 @@ class ChoiceRecord(Record):
     candidate: str = Field(description="name of the chosen candidate")
     verdict: Literal["augmentation", "none", "other", "abstain"] = Field(
         description="an augmentation is better than none; none is best; 'other': a candidate without augmentation "
-        "is best; the candidates cannot be told apart, and the fixed default is used"
+        "is best; none is shown to be better than no training, and the fixed default is used, or what was joined to it"
     )
     confidence: float = Field(description="share of the bootstrap draws in which no candidate but those voting is best")
     sentence: str

@@ -24,13 +24,17 @@ class Voter:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the page says of the choice: `practised` fits a figure, `headline` is the verdict and what it is on."""
+    """What the page says of the choice: `practised` fits a figure, `headline` is the verdict and what it is on.
+
+    `share` is the estimated share of anomalous images, None where its interval leaves nearly everything open.
+    """
 
     practised: str
     verdict: str
     headline: str
     confidence: str
     anomalous: str
+    share: Estimate | None
     voters: list[Voter]
 
 
@@ -45,7 +49,8 @@ def answer(run: RunRecord) -> Answer:
         verdict=verdict,
         headline=f"{verdict}: {on}" if on else verdict,
         confidence=_confidence(choice.confidence, voters=len(voters)),
-        anomalous=_anomalous(choice.anomalous_share),
+        anomalous=_anomalous(choice.anomalous_share, marked=run.found.learned_from > 0),
+        share=choice.anomalous_share if _told(choice.anomalous_share) else None,
         voters=voters,
     )
 
@@ -58,7 +63,7 @@ def voter(share: ShareRecord, candidates: list[CandidateRecord]) -> Voter:
 
 def _practised(choice: ChoiceRecord, voters: list[Voter], candidates: list[CandidateRecord]) -> str:
     if voters:
-        rest = len(voters) - 1
+        rest = len({each.practised for each in voters}) - 1
         more = f", and {rest} {'other' if rest == 1 else 'others'}" if rest else ""
         return voters[0].practised + more
     origin = next((each.kind for each in candidates if each.name == choice.candidate), "tuned")
@@ -88,10 +93,17 @@ def _confidence(confidence: float, *, voters: int) -> str:
     return f"Confidence: {level}. When the images are drawn anew at random from yours, {best} in {drawn}."
 
 
-def _anomalous(share: Estimate | None) -> str:
+def _told(share: Estimate | None) -> bool:
+    return share is not None and words.tells(share.low, share.high)
+
+
+def _anomalous(share: Estimate | None, *, marked: bool) -> str:
+    unknown = "How many of the unlabelled images are anomalous could not be estimated without labels"
     if share is None:
-        return "How many of the unlabelled images are anomalous could not be estimated without labels."
+        return "How many of the unlabelled images are anomalous was not estimated anew." if marked else f"{unknown}."
     low, high = words.percent(share.low), words.percent(share.high)
+    if not _told(share):
+        return f"{unknown}: anything from {low} to {high} fits them."
     none = " There may be none at all." if share.low <= 0 else ""
     return (
         f"Estimated without labels, about {words.percent(share.value)} of the unlabelled images are anomalous "

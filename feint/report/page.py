@@ -17,12 +17,13 @@ from feint.report.environment import environment
 from feint.report.gallery import Gallery, Picture, PseudoGroup
 
 if TYPE_CHECKING:
-    from feint.records.run import CandidateRecord, RunRecord
+    from feint.records.run import CandidateRecord, RunRecord, ShareRecord
 
 HERE = Path(__file__).parent
 ROWS_SHOWN = 15
 LISTED = 200
-PIXELATED = 64
+UNFOLDED = 12
+PAIRS_UNFOLDED = 3
 
 
 def render(
@@ -57,8 +58,10 @@ def render(
             normal=_cards(gallery.normal, map_scale),
             suspicious=_cards(gallery.suspicious, map_scale),
             answer=answer(record),
-            groups=[_group(each, record, map_scale) for each in gallery.pseudo if each.pairs],
+            groups=[_group(each, record, map_scale) for each in _distinct(gallery.pseudo)],
             LISTED=LISTED,
+            UNFOLDED=UNFOLDED,
+            PAIRS=PAIRS_UNFOLDED,
             colours=images.legend(),
             histogram=charts.histogram(scores, calibration_scores, threshold=record.calibration.threshold),
             calibration_scores=len(calibration_scores),
@@ -97,7 +100,7 @@ def _cards(pictures: list[Picture], scale: tuple[float, float]) -> list[_Card]:
         if each.map is not None:
             blend = images.overlay(each.image, each.map, scale=scale)
             over, _, _ = images.data_uri(blend, quality=images.MAP_QUALITY)
-        cards.append(_Card(each, uri, width, height, over, shape, max(width, height) <= PIXELATED))
+        cards.append(_Card(each, uri, width, height, over, shape, max(width, height) <= images.SMALL))
     return cards
 
 
@@ -107,6 +110,24 @@ class _Group:
 
     voter: Voter
     pairs: list[tuple[_Card, _Card]]
+
+
+def _distinct(groups: list[PseudoGroup]) -> list[PseudoGroup]:
+    """Return the groups that have pictures; what several voters practised on stands once, with all of their weight."""
+    found: list[PseudoGroup] = []
+    for each in groups:
+        alike = [i for i, other in enumerate(found) if _making(other.share) == _making(each.share)]
+        if alike:
+            first = found[alike[0]]
+            weight = first.share.weight + each.share.weight
+            found[alike[0]] = PseudoGroup(first.share.model_copy(update={"weight": weight}), first.pairs)
+        elif each.pairs:
+            found.append(each)
+    return sorted(found, key=lambda each: -each.share.weight)
+
+
+def _making(share: ShareRecord) -> tuple[str, dict[str, tuple[float, float]]]:
+    return share.augmentation, share.magnitudes
 
 
 def _group(group: PseudoGroup, record: RunRecord, scale: tuple[float, float]) -> _Group:

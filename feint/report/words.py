@@ -25,7 +25,7 @@ VERDICTS = {
     "augmentation": "Recommended",
     "none": "No pseudo-anomalies recommended",
     "other": "Recommended without pseudo-anomalies",
-    "abstain": "No recommendation: these images do not tell the candidates apart",
+    "abstain": "No recommendation: not shown to be better than no training",
 }
 KINDS = {
     "cutdiff": "soft patches",
@@ -49,6 +49,7 @@ KINDS = {
 }
 PATCHES = {"cutdiff", "cutout", "cutpaste"}
 PERIODS = {"rotation": 360.0, "cutdiff": 180.0}
+TELLING = 0.9
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,32 @@ def p_value(p: float | None) -> str:
     if p < 0.001:
         return f"p{NBSP}<{NBSP}0.001"
     return f"p{NBSP}={NBSP}{p:.{3 if p < 0.1 else 2}f}"
+
+
+def tells(low: float, high: float, *, least: float = 0.0) -> bool:
+    """Return whether an interval excludes at least a tenth of what is possible, from `least` to 1.
+
+    Example:
+        >>> tells(0.1, 0.4), tells(0.0, 0.95), tells(0.5, 1.0, least=0.5)
+        (True, False, False)
+    """
+    return min(high, 1.0) - max(low, least) < TELLING * (1 - least)
+
+
+def setting(value: object) -> str:
+    """Return the value of a setting.
+
+    Example:
+        >>> setting(None), setting([]), setting(["noise", "blur"]), setting(False), setting(0.05)
+        ('not given', 'none', 'noise, blur', 'no', '0.05')
+    """
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(each) for each in value) or "none"
+    return str(value)
 
 
 def duration(seconds: float) -> str:

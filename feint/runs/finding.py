@@ -52,30 +52,32 @@ def find(
     chance = _chance(p_values, tested, n, rate)
     together = too_high_together(np.sort(p_values)[:tested], calibration=n) if tested else 1.0
     expected = model.rate * (tested if fixed else flagged)
-    images = f"{total:,} unlabelled images"
-    by_chance = f"stand above the threshold, within what chance explains (about {expected:.0f})"
+    images = f"{total:,} {'other ' if learned else ''}unlabelled images"
+    nothing = "Nothing more found" if learned else "Nothing found"
+    stand, look, are = ("stands", "looks", "is") if flagged == 1 else ("stand", "look", "are")
+    by_chance = f"{stand} above the threshold, within what chance explains (about {expected:.0f})"
     warnings = []
     if not total:
         sentence = f"Nothing can be said: the detector has learned from all {learned:,} unlabelled images."
     elif not tested:
-        sentence = f"Nothing found: all {images} also stand among the normal ones."
+        sentence = f"{nothing}: all {images} also stand among the normal ones."
     elif flagged and not fixed:
-        sentence = f"{flagged:,} of {images} are anomalous; about {expected:.0f} of them may be false alarms."
+        sentence = f"{flagged:,} of {images} {are} anomalous; about {expected:.0f} of them may be false alarms."
     elif flagged and chance <= SIGNIFICANT:
-        sentence = f"{flagged:,} of {images} look anomalous; if all were normal, about {expected:.0f} would."
+        sentence = f"{flagged:,} of {images} {look} anomalous; if all were normal, about {expected:.0f} would."
     elif together < BEYOND_DOUBT:
         alone = f"{flagged:,} of {images} {by_chance}" if flagged else f"None of the {images} can be told apart alone"
         sentence = f"{alone}, but together they look less normal than the normal ones."
         warnings.append(_advice(p_values, normals, tested=tested, rate=rate, together=together))
     elif flagged > expected:
         sentence = (
-            f"{flagged:,} of {images} stand out, but that may be chance: if all were normal, about {expected:.0f} "
+            f"{flagged:,} of {images} {stand} out, but that may be chance: if all were normal, about {expected:.0f} "
             f"would, and the threshold rests on {n:,} normal images."
         )
     elif flagged:
-        sentence = f"Nothing found: {flagged:,} of {images} {by_chance}."
+        sentence = f"{nothing}: {flagged:,} of {images} {by_chance}."
     else:
-        sentence = f"Nothing found: none of the {images} stands out from the normal ones."
+        sentence = f"{nothing}: none of the {images} stands out from the normal ones."
     if learned and total:
         sentence += f" {learned:,} more are left out: the detector has learned from them."
     record = FoundRecord(

@@ -19,14 +19,15 @@ from runs_for_report import (
     run,
 )
 
-from feint.records.run import RunRecord
+from feint.records.run import Estimate, RunRecord
 from feint.report import Gallery, render
 
 BARE = Gallery(anomalous=[], normal=[], pseudo=[], suspicious=[])
 
 
 def crossfitted() -> RunRecord:
-    data = run().data.model_copy(update={"rotations": 5, "training": 24, "selection": 8, "calibration": 8})
+    roles = {"rotations": 5, "training": 24, "selection": 8, "calibration": 40}
+    data = run().data.model_copy(update={**roles, "normal": image_set("cells/normal", 40)})
     return run(data=data, calibration=calibration(threshold=None))
 
 
@@ -60,6 +61,8 @@ RUNS = {
     "never-best": choosing("abstain", confidence=0.0, shares=[]),
     "perhaps-no-anomaly": choosing("none", anomalous_share=estimate(0.02)),
     "cross-fitted": crossfitted(),
+    "share-unknown": choosing("augmentation", anomalous_share=Estimate(value=0.2, low=0.0, high=0.95)),
+    "not-one-exceeds": run(found=found(0).model_copy(update={"any_anomaly_p_value": 1.0, "together_p_value": 0.4})),
     "nothing-flagged": run(found=found(0)),
     "fdr": run(calibration=calibration(mode="fdr", threshold=None)),
     "fallen-back": run(calibration=calibration().model_copy(update={"rate": 0.0625})),

@@ -168,9 +168,12 @@ def test_the_text_says_what_the_record_says():
 
 
 def test_what_depends_on_the_run():
-    assert "Feint abstains" in card(run(choice=choice("abstain")))
-    rotated = run().data.model_copy(update={"rotations": 5})
-    assert "the roles rotate 5 times" in card(run(data=rotated))
+    assert "Feint abstains: what is used is not shown to be better than" in card(run(choice=choice("abstain")))
+    rotated = card(run(data=run().data.model_copy(update={"rotations": 5, "calibration": 1200})))
+    assert "the roles rotate 5 times" in rotated
+    assert "| training | about 720 |" in rotated
+    assert "| calibration | the rest |" in rotated
+    assert "| calibration | 240 |" in card(run())
     failed = run(candidates=[candidate("broken", value=None)])
     assert "the loss became infinite" in card(failed)
     assert "False discovery rate" in card(run(calibration=run().calibration.model_copy(update={"mode": "fdr"})))

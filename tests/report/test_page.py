@@ -23,6 +23,7 @@ from runs_for_report import (
     share,
 )
 
+from feint.records.run import Estimate
 from feint.report import Gallery, Picture, PseudoGroup, render, with_evaluation
 
 SECTIONS = ["images", "scores", "learned", "tuning", "candidates", "labels", "suspicious", "how"]
@@ -167,10 +168,10 @@ def test_the_finding_comes_first() -> None:
         ("none", "No pseudo-anomaly proved better"),
         ("other", "Recommended without pseudo-anomalies: pretrained network. Distances on"),
         ("other", "there are none to show"),
-        ("abstain", "No recommendation: these images do not tell the candidates apart. The differences"),
+        ("abstain", "No recommendation: not shown to be better than no training. The differences"),
         (
             "abstain",
-            "What is used is the fixed default, soft patches covering 0.3 % to 40 % of the image: it was not tuned",
+            "What is used, soft patches covering 0.3 % to 40 % of the image, may well do; nothing here shows that",
         ),
         ("abstain", "Confidence: low. When the images are drawn anew at random from yours, it comes out best in 31 %"),
         ("abstain", "could not be estimated without labels"),
@@ -192,6 +193,11 @@ def test_the_finding_comes_first() -> None:
         ("random-strength", "no single strength was chosen"),
         ("cross-fitted", "5 models take turns (cross-fitting)"),
         ("cross-fitted", "several models vote"),
+        ("cross-fitted", "p-values do not follow the order of scores exactly"),
+        ("cross-fitted", "trains on about 24, is judged with about 8 others and calibrated with the rest."),
+        ("cross-fitted", "No model is calibrated on what it learned from"),
+        ("recommended", "Nothing is used twice"),
+        ("share-unknown", "could not be estimated without labels: anything from 0 % to 95 % fits them."),
         ("nothing-flagged", "Not one of these is flagged"),
         ("nothing-flagged", "no surprise (p = 0.62)"),
         ("fdr", "False discovery rate"),
@@ -206,6 +212,59 @@ def test_the_finding_comes_first() -> None:
 def test_each_kind_of_run_is_put_in_words(name: str, said: str) -> None:
     shown = BARE if RUNS[name].choice.augmentation == "none" else None
     assert said in Page(page_of(RUNS[name], shown)).words
+
+
+@pytest.mark.parametrize(
+    ("name", "not_said"),
+    [
+        ("cross-fitted", "Nothing is used twice"),
+        ("recommended", "p-values do not follow"),
+        ("abstain", "fixed default"),
+        ("share-unknown", "are estimated to be anomalous"),
+        ("not-one-exceeds", "p = 1.00"),
+        ("not-one-exceeds", "so many flags"),
+    ],
+)
+def test_what_is_not_true_of_a_run_is_not_said(name: str, not_said: str) -> None:
+    assert not_said not in Page(page_of(RUNS[name])).words
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.5, "unknown"), (0.54, "unknown"), (0.6, "0.7500.600 to 1.000")])
+def test_an_auroc_of_which_hardly_any_value_is_excluded_is_unknown(low: float, said: str) -> None:
+    auroc = Estimate(value=0.75, low=low, high=1.0)
+    rows = [each.model_copy(update={"estimated_auroc": auroc}) for each in candidates()]
+    html = page_of(run(candidates=rows))
+    cells = [re.sub(r"<[^>]*>", "", each) for each in re.findall(r'<td class="num">(.*?)</td>', html)]
+    assert cells.count(said) == len(rows)
+    assert (said == "unknown") == ("0.750" not in html)
+
+
+def test_what_voters_share_is_shown_once() -> None:
+    pairs = [(picture(1), picture(2))] * 6
+    groups = [PseudoGroup(share().model_copy(update={"candidate": c}), pairs) for c in ("mixture", "mixture-again")]
+    groups = [PseudoGroup(each.share.model_copy(update={"weight": 0.3}), pairs) for each in groups]
+    html = page_of(ensemble(), Gallery(anomalous=[], normal=[], pseudo=groups, suspicious=[]))
+    assert html.count("<figcaption>pseudo-anomaly") == 6
+    twice = [each.share for each in groups]
+    chosen = Page(page_of(run(choice=run().choice.model_copy(update={"shares": twice})))).words
+    assert "others" not in chosen.partition("Time")[0]
+    assert "weight 60" in html
+    assert "<summary>3 more</summary>" in html
+
+
+def test_long_galleries_are_folded() -> None:
+    words = Page(page_of(run(), gallery(anomalous=20))).words
+    assert "The next 8" in words
+    assert "The next" not in Page(page_of(run(), gallery(anomalous=12))).words
+
+
+def test_settings_that_were_not_given_say_so() -> None:
+    html = page_of(run(settings={"fdr": None, "nuisances": [], "single": False}))
+    assert re.findall(r"<li><code>(\w+)</code>: (.*?)</li>", html) == [
+        ("fdr", "not given"),
+        ("nuisances", "none"),
+        ("single", "no"),
+    ]
 
 
 def test_what_does_not_apply_to_an_fdr_is_not_said() -> None:

@@ -58,6 +58,13 @@ def test_more_than_expected_but_not_clearly():
     assert not advice
 
 
+def test_one_image_is_said_of_in_the_singular():
+    assert found(np.array([99.0, *np.linspace(0, 28, 99)]))[0].sentence == (
+        "Nothing found: 1 of 100 unlabelled images stands above the threshold, within what chance explains (about 5)."
+    )
+    assert found(np.array([99.0]), np.arange(31.0), mode="fdr")[0].sentence.startswith("1 of 1 unlabelled images is ")
+
+
 def test_what_was_learned_from_is_counted_apart():
     record, _ = found(np.linspace(0, 28, 60), learned=12)
     assert (record.unlabelled, record.learned_from) == (60, 12)
