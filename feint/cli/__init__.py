@@ -25,9 +25,9 @@ from feint.cli.review import review
 from feint.cli.score import score
 from feint.cli.serve import serve
 from feint.cli.study import app as study
-from feint.cli.terminal import say
+from feint.cli.terminal import Commands, say
 from feint.cli.tune import tune
-from feint.core.errors import FeintError, SettingError
+from feint.core.errors import FeintError, InputError, SettingError
 
 INTERRUPTED = 130
 WITH_RESUME = " What was finished is kept; the same command with --resume goes on from there."
@@ -36,6 +36,7 @@ KEPT = {"tune": WITH_RESUME, "pretrain": WITH_RESUME, "study": BY_ITSELF, "data"
 
 app = typer.Typer(
     name="feint",
+    cls=Commands,
     help="Finds anomalies in images without labels, and tells which augmentation fits them.",
     no_args_is_help=True,
     add_completion=False,
@@ -72,6 +73,9 @@ def run() -> None:
     except FeintError as error:
         say(f"feint: {error}")
         sys.exit(error.exit_code)
+    except PermissionError as error:  # of a folder that this user may not enter
+        say(f"feint: {error.filename} cannot be used: {error.strerror}. Ask for access, or choose another place.")
+        sys.exit(InputError.exit_code)
     except SystemExit as left:  # typer turns Ctrl-C into this
         if left.code == INTERRUPTED:
             say(f"feint: stopped.{KEPT.get(' '.join(sys.argv[1:2]), '')}")

@@ -32,10 +32,13 @@ def augment(
 
     from feint.augmentations.policies import policy_named
     from feint.augmentations.preview import contact_sheet
-    from feint.core.errors import OutputError
-    from feint.core.files import atomic
+    from feint.core.errors import OutputError, SettingError
+    from feint.core.files import atomic, refuse_unwritable
 
     policy = policy_named(name)
+    if out.suffix.lower() != ".png":
+        raise SettingError(f"--out must end in .png: got {out}.")
+    refuse_unwritable(out)
     if out.exists():
         raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")
     sheet = contact_sheet(_squares(images, rows=rows, size=size), policy, columns=columns, seed=seed)

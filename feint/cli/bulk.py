@@ -58,6 +58,8 @@ class _Line(StatusLine):
 
     def __call__(self, progress: Progress) -> None:
         line = f"{progress.done:,} of {progress.total:,} images"
+        last = progress.done == progress.total
         if math.isfinite(progress.per_second):
-            line += f"; {progress.per_second:,.0f} a second, {duration(progress.seconds_left)} to go"
-        self.show(line, last=progress.done == progress.total)
+            line += f"; {progress.per_second:,.0f} a second"
+            line += "" if last else f", {duration(progress.seconds_left)} to go"
+        self.show(line, last=last)

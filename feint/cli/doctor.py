@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, requires, version
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,9 +26,8 @@ from feint.core.streams import seed_of, stream
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-EXTRAS = (
-    "pyarrow", "timm", "ray", "onnxruntime", "openvino", "fastapi", "tensorboard", "mlflow", "elpv_dataset",
-)  # fmt: skip
+OF_AN_EXTRA = re.compile(r"""(?P<package>[\w.-]+)(\[(?P<extra>[\w-]+)\])?.*extra == ["'](?P<wanted_by>[\w-]+)""")
+ABSENT = "not installed"
 REINSTALL = "Reinstall it: pip install --force-reinstall"
 
 
@@ -88,6 +87,7 @@ def _findings() -> dict[str, object]:
         cores: object = core_limits()
     except FeintError as error:
         cores = str(error)
+    extras = _extras()
     return {
         "feint": __version__,
         "python": f"{platform.python_version()} at {sys.executable}",
@@ -98,16 +98,38 @@ def _findings() -> dict[str, object]:
         "devices": _devices(),
         "memory_mib": "unknown" if memory is None else {"total": round(memory[0]), "available": round(memory[1])},
         "disk_free_mib": round(shutil.disk_usage(Path.cwd()).free / 2**20),
-        "extras_present": [name for name in EXTRAS if find_spec(name)],
-        "extras_absent": [name for name in EXTRAS if not find_spec(name)],
+        "extras_present": [name for name, there in extras.items() if there],
+        "extras_absent": [name for name, there in extras.items() if not there],
     }
+
+
+def _extras() -> dict[str, bool]:
+    """Return Feint's extras, as `pip install 'feint[NAME]'` knows them, and whether all their packages are there."""
+    packages: dict[str, list[tuple[str, str]]] = {}
+    for line in _requirements():
+        if found := OF_AN_EXTRA.match(line):
+            packages.setdefault(found["wanted_by"], []).append((found["package"], found["extra"]))
+
+    def there(extra: str) -> bool:
+        return all(
+            there(other) if package == "feint" else _version(package) != ABSENT for package, other in packages[extra]
+        )
+
+    return {extra: there(extra) for extra in packages}
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires("feint") or []
+    except PackageNotFoundError:  # a copy that pip does not know
+        return []
 
 
 def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return ABSENT
 
 
 def _torch_threads() -> int | str:

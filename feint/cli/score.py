@@ -11,7 +11,8 @@ import typer
 from feint.cli.bulk import Bulk, BulkBackend
 from feint.cli.terminal import TerminalMonitor, say, visible
 
-BULK_SUFFIX = ".parquet"
+TABLE, BULK = ".csv", ".parquet"
+"""What --out may end in, in whatever case."""
 
 
 def score(
@@ -48,7 +49,10 @@ def score(
     from feint.core.errors import SettingError
 
     for_bulk = {"--column": column, "--backend": backend, "--workers": workers, "--address": address}
-    if out.suffix == BULK_SUFFIX:
+    ending = out.suffix.lower()
+    if ending not in {TABLE, BULK}:
+        raise SettingError(f"--out must end in {TABLE}, for a table, or {BULK}, for a folder of parts: got {out}.")
+    if ending == BULK:
         if maps is not None:
             raise SettingError(f"--maps goes with an --out that is a CSV file: got {out}.")
         counted = Bulk(column, backend or BulkBackend.processes, workers, address).run(run, images, out)
@@ -62,8 +66,8 @@ def score(
 
 def _table(run: Path, images: str, out: Path, maps: Path | None) -> dict[str, int]:
     """Write one CSV; return what is in it."""
-    from feint.core.errors import OutputError, SettingError
-    from feint.core.files import write_text
+    from feint.core.errors import SettingError
+    from feint.core.files import refuse_unwritable, write_text
     from feint.data.remote import is_url, redacted
     from feint.export.api import scored
     from feint.runs.scored import csv_text
@@ -72,10 +76,11 @@ def _table(run: Path, images: str, out: Path, maps: Path | None) -> dict[str, in
         raise SettingError(
             f"{redacted(images)} is a URL, whose images are scored into a folder: give an --out like OUT.parquet."
         )
-    if out.exists():
-        raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")
+    refuse_unwritable(out)
+    _refuse_existing(out)
     with TerminalMonitor() as monitor:
         found = scored(run, images, maps=maps, monitor=monitor)
+    _refuse_existing(out)  # another command may have written it meanwhile
     write_text(out, csv_text(found.table))
     for each in found.skipped:
         say(f"Left out: {visible(each.path)}: {each.reason}")
@@ -84,3 +89,10 @@ def _table(run: Path, images: str, out: Path, maps: Path | None) -> dict[str, in
     flagged, read = int(found.table.flagged.sum()), len(found.table)
     say(f"{flagged:,} of {read:,} images flagged. Scores: {out}")
     return {"images": read + len(found.skipped), "flagged": flagged, "unreadable": len(found.skipped)}
+
+
+def _refuse_existing(out: Path) -> None:
+    from feint.core.errors import OutputError
+
+    if out.exists():
+        raise OutputError(f"{out} exists already and is never overwritten: choose another name with --out.")

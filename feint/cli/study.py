@@ -164,6 +164,6 @@ class Lines(StatusLine):
             say(f"note: {note}")
         counts = progress.counts
         line = f"{counts.done} done, {counts.failed} failed, {counts.left} left"
-        if math.isfinite(progress.per_minute):
+        if math.isfinite(progress.per_minute) and counts.left:
             line += f"; {progress.per_minute:.1f} cells a minute, {duration(progress.seconds_left)} to go"
         self.show(line, last=not counts.left)

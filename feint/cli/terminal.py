@@ -7,9 +7,10 @@ import sys
 import time
 import unicodedata
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,6 +24,18 @@ TrackOption = Annotated[
         "--track", help="Tell tensorboard[:FOLDER] or mlflow[:URI] of the run, too; repeatable.", metavar="TRACKER"
     ),
 ]
+
+
+class Commands(TyperGroup):
+    """Commands whose wrong values are told without what some versions of typer, which ask pydantic, put before it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is asked for."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
 
 def say(text: str) -> None:

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from feint.core.errors import OutputError
 
+IMPOSSIBLE = frozenset({
+    errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
+})  # fmt: skip
+
 
 @contextmanager
 def atomic(path: Path, *, durable: bool = False) -> Iterator[Path]:
@@ -22,9 +26,9 @@ def atomic(path: Path, *, durable: bool = False) -> Iterator[Path]:
     `durable` files are whole after a power failure, too, which costs some milliseconds.
     Raises OutputError where the disk is full or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if durable:
             _flush(temporary, os.O_RDWR)
@@ -35,7 +39,8 @@ def atomic(path: Path, *, durable: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise told(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager
@@ -47,6 +52,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise OutputError(f"{path} came into being meanwhile and is never overwritten: choose another.") from error
         raise told(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -70,9 +77,18 @@ def told(error: OSError, path: Path) -> OSError:
     """Return the OutputError that says why nothing can be written at `path`; any other error as it is."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return OutputError(f"the disk is full: {path} could not be written. Free some space and start again.")
-    if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
-        return OutputError(f"{path} cannot be written: {error.strerror}. Choose another place with --out.")
+    if error.errno in IMPOSSIBLE:
+        return OutputError(f"{path} cannot be written: {error.strerror}. Make it writable, or choose another place.")
     return error
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Raise OutputError where it can be seen beforehand that nothing can be made at `path`; makes nothing."""
+    there = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not there.is_dir():
+        raise told(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), path)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise told(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), path)
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:

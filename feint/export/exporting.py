@@ -14,7 +14,7 @@ import torch
 from feint import __version__
 from feint.backends import available_cores
 from feint.core.errors import OutputError, SettingError
-from feint.core.files import atomic_folder, sha256_of
+from feint.core.files import atomic_folder, refuse_unwritable, sha256_of
 from feint.data.sources import Source
 from feint.export.benchmark import Pixels, Timing, timings
 from feint.export.evidence import Evidence, evidence
@@ -56,6 +56,7 @@ def export_run(
     if kind not in KINDS:
         raise SettingError(f"the format must be one of {', '.join(KINDS)}: got {kind!r}.")
     check_installed(kind)
+    refuse_unwritable(out)
     if out.exists():
         raise OutputError(f"{out} exists already and is never overwritten: choose another folder with --out.")
     monitor = monitor or Silent()

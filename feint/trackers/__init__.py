@@ -28,5 +28,9 @@ def trackers_of(wanted: Sequence[TrackerLike]) -> list[Tracker]:
 def _named(text: str) -> Tracker:
     name, _, place = text.partition(":")
     if name not in TRACKERS:
-        raise SettingError(f"{name!r} is not a tracker: give {' or '.join(TRACKERS)}, with a place as in {name}:PLACE.")
+        known = list(TRACKERS)
+        raise SettingError(
+            f"{name!r} is not a tracker: give {' or '.join(known)}, with a place as in {known[0]}:PLACE. "
+            f"To install them: pip install 'feint[{','.join(known)}]'."
+        )
     return TRACKERS[name](place or None)

@@ -80,6 +80,13 @@ def test_a_sheet_is_never_overwritten(folder, tmp_path):
     assert (tmp_path / "sheet.png").read_text() == "mine"
 
 
+def test_a_sheet_is_a_png(folder, tmp_path):
+    error = refused("flip", folder, "--out", tmp_path / "sheet.jpg")
+    assert isinstance(error, SettingError)
+    assert str(error) == f"--out must end in .png: got {tmp_path / 'sheet.jpg'}."
+    assert not (tmp_path / "sheet.jpg").exists()
+
+
 def test_an_unknown_name_is_refused_before_anything_is_read(tmp_path):
     error = refused("cutuot", tmp_path / "nowhere")
     assert isinstance(error, SettingError)

@@ -88,7 +88,8 @@ def test_json_alone_goes_to_stdout(command, folders, tmp_path):
     [
         (["tune", "a", "b"], "--out"),
         (["tune", "a", "--out", "r"], "UNLABELLED"),
-        (["tune", "a", "b", "--out", "r", "--budget", "endless"], "quick"),
+        (["tune", "a", "b", "--out", "r", "--budget", "endless"], "'--budget': 'endless' is not one of 'quick'"),
+        (["study", "plan", "nothing", "--root", "a"], "'nothing' is not one of"),
         (["tune", "a", "b", "--out", "r", "--sed", "1"], "--seed"),
         (["tune", "a", "b", "--out", "r", "--seed", "-1"], "--seed"),
         (["tune", "a", "b", "--out", "r", "--false-alarm-rate", "much"], "--false-alarm-rate"),
@@ -123,6 +124,16 @@ def test_bars_in_a_terminal(monkeypatch):
     assert "a [sentence] between" in shown
     assert "100%" in shown
     assert "training" in shown
+
+
+def test_a_folder_that_must_not_be_entered_is_told_in_a_sentence(monkeypatch, command):
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied", "secret/images")
+
+    monkeypatch.setattr(cli, "app", refused)
+    outcome = command("score")
+    assert outcome.code == 3
+    assert outcome.sentence.startswith("secret/images cannot be used: Permission denied.")
 
 
 @pytest.mark.parametrize(

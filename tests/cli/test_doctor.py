@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ import typer
 
 from feint.backends import limit_threads
 from feint.cli.doctor import doctor
+
+doctors = sys.modules["feint.cli.doctor"]  # in the package, the name is that of the function
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +74,19 @@ def test_json_is_one_document_and_names_the_limit_of_the_cores(capsys):
     assert left.value.exit_code == 0
     report = json.loads(capsys.readouterr().out)
     assert report["cores"]["available"] == report["cores"]["FEINT_CORES"] == report["torch_threads"] == 1
-    known = "elpv_dataset fastapi mlflow onnxruntime openvino pyarrow ray tensorboard timm"
-    assert sorted(report["extras_present"] + report["extras_absent"]) == known.split()
+
+
+def test_extras_are_those_that_pip_knows(monkeypatch):
+    declared = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())["project"]
+    assert set(doctors._extras()) == set(declared["optional-dependencies"])
+    lines = ["numpy>=1", 'a[b]>=1; extra == "one"', "c.d==2; python_version > '3' and extra == 'one'"]
+    lines += ['feint[one]; extra == "two"', 'e; extra == "two"', 'f; extra == "three"']
+    monkeypatch.setattr(doctors, "requires", lambda _: lines)
+    versions = dict.fromkeys(["a", "c.d", "e"], "1")
+    monkeypatch.setattr(doctors, "_version", lambda package: versions.get(package, "not installed"))
+    assert doctors._extras() == {"one": True, "two": True, "three": False}
+    del versions["c.d"]
+    assert doctors._extras() == {"one": False, "two": False, "three": False}
 
 
 def test_a_broken_torch_is_a_finding_not_a_traceback(tmp_path):

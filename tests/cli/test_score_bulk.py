@@ -1,6 +1,7 @@
 """`feint score ... --out OUT.parquet`: a run or its export, any number of images, an interruption."""
 
 import json
+import re
 import shutil
 import signal
 import time
@@ -32,7 +33,7 @@ def test_the_scores_are_those_of_the_csv(command, finished, out, backend):
     close(pd.read_parquet(out), run.scores)
     flagged = int(run.scores.flagged.sum())
     assert json.loads(outcome.out) == {"images": 60, "flagged": flagged, "unreadable": 0, "out": str(out)}
-    assert "60 of 60 images" in outcome.err
+    assert re.search(r"^60 of 60 images; [\d,]+ a second$", outcome.err, re.MULTILINE)
     last = outcome.err.splitlines()[-1]
     assert last.startswith(f"{flagged} of 60 images flagged in ")
     assert last.endswith(f"Scores: {out}")
@@ -94,6 +95,12 @@ def test_another_run_on_the_same_out(command, finished, cross_fitted, out):
     [
         (["--out", "OUT.csv", "--workers", "2"], "--workers goes with an --out that ends in .parquet"),
         (["--out", "OUT.csv", "--column", "a", "--backend", "ray"], "--column, --backend goes with"),
+        (
+            ["--out", "OUT.xlsx"],
+            "--out must end in .csv, for a table, or .parquet, for a folder of parts: got OUT.xlsx.",
+        ),
+        (["--out", "OUT"], "--out must end in .csv, for a table, or .parquet, for a folder of parts: got OUT."),
+        (["--out", "OUT.PARQUET", "--maps", "maps"], "--maps goes with an --out that is a CSV file"),
         (["--out", "OUT.parquet", "--maps", "maps"], "--maps goes with an --out that is a CSV file"),
         (["--out", "OUT.parquet", "--address", "localhost:1"], "an address is for the backend ray"),
     ],

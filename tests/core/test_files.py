@@ -2,10 +2,19 @@
 
 import errno
 import os
+import re
 import threading
 from pathlib import Path
 
-from feint.core.files import atomic, atomic_folder, write_text
+import pytest
+
+from feint.core.errors import OutputError
+from feint.core.files import atomic, atomic_folder, refuse_unwritable, write_text
+
+
+def _write_folder(path: Path) -> None:
+    with atomic_folder(path):
+        pass
 
 
 def test_threads_that_write_one_file_at_once_never_mix(tmp_path):
@@ -48,9 +57,28 @@ def test_a_thread_that_writes_meanwhile_leaves_the_other_its_temporary_file(tmp_
     assert sorted(each.name for each in tmp_path.rglob("*")) == ["file", "folder", "picture"]
 
 
-def _write_folder(path: Path) -> None:
-    with atomic_folder(path):
-        pass
+@pytest.mark.parametrize("write", [lambda path: write_text(path, "text"), _write_folder])
+@pytest.mark.parametrize("place", ["file/new", "file/folder/new", "n" * 300])
+def test_where_nothing_can_be_written_one_sentence_says_so(write, place, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    path = tmp_path / place
+    with pytest.raises(OutputError) as raised:
+        write(path)
+    if place.startswith("file"):
+        with pytest.raises(OutputError, match=re.escape(f"{path} cannot be written: Not a directory.")):
+            refuse_unwritable(path)
+    assert str(raised.value).startswith(f"{path} cannot be written: ")
+    assert str(raised.value).endswith(". Make it writable, or choose another place.")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["precious"]
+
+
+def test_a_folder_that_is_read_only_is_told_before_anything_is_done(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path / "folder")  # root may write everywhere
+    with pytest.raises(OutputError, match="Permission denied"):
+        refuse_unwritable(tmp_path / "folder/new/file")
+    refuse_unwritable(tmp_path / "other/new/file")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
 
 
 def test_a_durable_file_is_on_the_disk_before_it_has_its_name_and_then_the_name_is(tmp_path, monkeypatch):
@@ -78,3 +106,11 @@ def test_a_share_that_cannot_flush_folders_is_no_hindrance(tmp_path, monkeypatch
     monkeypatch.setattr(os, "fsync", refusing)
     write_text(tmp_path / "record.json", "{}", durable=True)
     assert (tmp_path / "record.json").read_text() == "{}"
+
+
+def test_a_folder_that_came_into_being_meanwhile_is_kept(tmp_path):
+    path = tmp_path / "folder"
+    with pytest.raises(OutputError, match="came into being meanwhile and is never overwritten"), atomic_folder(path):
+        path.mkdir()
+        (path / "mine").write_text("precious")
+    assert [each.name for each in tmp_path.rglob("*")] == ["folder", "mine"]

@@ -56,6 +56,27 @@ def test_nothing_is_overwritten(score, finished, tmp_path):
     assert (tmp_path / "out.csv").read_text() == "precious"
 
 
+def test_a_table_that_came_into_being_meanwhile_is_kept(score, finished, tmp_path, monkeypatch):
+    from feint.export import api
+
+    def beside_another(*arguments, **named):
+        (tmp_path / "out.csv").write_text("precious")
+        return scored(*arguments, **named)
+
+    scored = api.scored
+    monkeypatch.setattr(api, "scored", beside_another)
+    outcome = score(finished.unlabelled)
+    assert (outcome.code, "never overwritten" in outcome.sentence) == (4, True)
+    assert (tmp_path / "out.csv").read_text() == "precious"
+
+
+def test_where_nothing_can_be_written_no_image_is_scored(command, finished, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    outcome = command("score", finished.path, finished.unlabelled, "--out", tmp_path / "file/out.csv")
+    assert (outcome.code, outcome.err.count("\n")) == (4, 1)
+    assert "out.csv cannot be written: " in outcome.sentence
+
+
 def test_brightened_images_are_told_as_drift_and_new_normal_ones_are_not(score, tmp_path):
     fresh = {f"{i}.png": picture(3000 + i) for i in range(60)}
     assert "Warning" not in score(write(tmp_path / "fresh", fresh)).err

@@ -219,8 +219,12 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_made(comman
 
 
 def test_unknown_trackers_are_refused():
-    with pytest.raises(SettingError, match=r"'wandb' is not a tracker: give mlflow or tensorboard"):
+    with pytest.raises(SettingError) as refused:
         trackers_of(["wandb"])
+    assert str(refused.value) == (
+        "'wandb' is not a tracker: give mlflow or tensorboard, with a place as in mlflow:PLACE. "
+        "To install them: pip install 'feint[mlflow,tensorboard]'."
+    )
     given = Failing("never")
     board, server, same = trackers_of(["tensorboard:/some/where", "mlflow:http://127.0.0.1:5000", given])
     assert (board.place, server.place, same) == (Path("/some/where"), "http://127.0.0.1:5000", given)
