@@ -11,11 +11,15 @@ import pytest
 import small_bulk
 import small_runs
 import torch
+from hypothesis import HealthCheck, settings
 
 import feint
 from feint import cli
 from feint.runs import candidates
 from feint.runs.settings import BUDGETS
+
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from feint.runs.bulk_worker import Judging
 CALIBRATION = np.arange(60.0, 160.0)
 DEADLY = 255
 PART = 10
+CALLS = "SMALL_BULK_CALLS"
+"""How many batches a process scores before it waits to be ended: as many as there are, where this is not set."""
 
 
 class MeanJudge:
@@ -29,12 +31,14 @@ class MeanJudge:
     def __init__(self, folder: Path) -> None:
         text = (folder / "model.json").read_text()
         self._settings = json.loads(text)
+        self._calls = 0
         self.preprocessings = [PreprocessingRecord(channels=1, height=8, width=8, white=255)]
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         self.about = Judging(sha256, self._settings["mode"], self._settings["rate"], tuple(CALIBRATION))
 
     def __call__(self, inputs):
-        time.sleep(self._settings["slow"])
+        self._calls += 1
+        time.sleep(self._settings["slow"] if self._calls <= int(os.environ.get(CALLS, sys.maxsize)) else 600)
         (pixels,) = inputs
         if (pixels.min(axis=(1, 2, 3)) == DEADLY).any():
             os.kill(os.getpid(), signal.SIGKILL)

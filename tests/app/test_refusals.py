@@ -100,26 +100,23 @@ def test_images_are_limited_in_either_form(serve):
 
 
 def test_a_body_that_does_not_come_gives_its_place_back(serve):
-    serving = serve(in_flight=1, seconds=0.3)
+    serving = serve(in_flight=1, seconds=1)
     with _unfinished(serving) as slow:
-        while serving.service.counters.in_flight == 0:
-            time.sleep(0.01)
-        assert "1 requests are being worked on" in refused(other := serving.score(("x.png", ORDINARY)), 429)
-        assert other.headers["retry-after"] == "1"
-        assert serving.client.get("/healthz").status_code == 200
         assert slow.recv(1000).startswith(b"HTTP/1.1 408")
     assert serving.score(("x.png", ORDINARY)).status_code == 200
 
 
 def test_a_client_that_leaves_gives_its_place_back(serve, caplog):
-    serving = serve(in_flight=1)
+    serving = serve(in_flight=1, seconds=600)
     with _unfinished(serving):
         while serving.service.counters.in_flight == 0:
             time.sleep(0.01)
-    for _ in range(100):
-        if serving.service.counters.in_flight == 0:
-            break
-        time.sleep(0.02)
+        assert "1 requests are being worked on" in refused(other := serving.score(("x.png", ORDINARY)), 429)
+        assert other.headers["retry-after"] == "1"
+        assert serving.client.get("/healthz").status_code == 200
+    until = time.monotonic() + 60
+    while serving.service.counters.in_flight and time.monotonic() < until:
+        time.sleep(0.01)
     assert serving.score(("x.png", ORDINARY)).status_code == 200
     assert caplog.records == []
 
@@ -127,7 +124,7 @@ def test_a_client_that_leaves_gives_its_place_back(serve, caplog):
 def _unfinished(serving) -> socket.socket:
     """Send the head of a request and a part of its body."""
     connection = socket.create_connection((serving.client.base_url.host, serving.client.base_url.port))
-    connection.settimeout(10)
+    connection.settimeout(60)
     head = "POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
     connection.sendall(head.encode())
     return connection
@@ -262,6 +259,6 @@ def test_a_deep_chain_of_frames_is_not_walked(serving):
     data = bytearray(first.ljust(at, b"\0") + b"".join(frames))
     count = struct.unpack_from("<H", data, offset := struct.unpack_from("<I", data, 4)[0])[0]
     struct.pack_into("<I", data, offset + 2 + 12 * count, at)
-    began = time.perf_counter()
+    began = time.process_time()  # the service is a thread of this process
     assert serving.score(("x.tif", bytes(data))).status_code == 200
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

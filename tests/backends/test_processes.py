@@ -54,7 +54,7 @@ def start(folder: Path, body: str) -> subprocess.Popen[str]:
 
 def workers_of(folder: Path, count: int = 2) -> list[int]:
     """Wait until `count` workers have begun a job and return their process ids."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = [int(p.name) for p in folder.iterdir() if p.name.isdecimal()]
         if len(found) >= count:
@@ -91,7 +91,7 @@ def gone_within(seconds: float, pids: list[int]) -> bool:
 
 
 def test_a_script_without_a_guard_works_and_is_silent(tmp_path):
-    out, err = start(tmp_path, "pass").communicate(timeout=60)
+    out, err = start(tmp_path, "pass").communicate(timeout=120)
     assert out == "['aa', 'bb', 'cc']\n"
     assert err == ""
     assert (tmp_path / "imports").read_text() == "x", "a worker imported the user's script"
@@ -99,14 +99,14 @@ def test_a_script_without_a_guard_works_and_is_silent(tmp_path):
 
 def test_what_jobs_print_goes_to_standard_error(tmp_path):
     body = "print('from python'); os.write(1, b'from C\\n'); print(repr(sys.stdin.read()))"
-    out, err = start(tmp_path, body).communicate(timeout=60)
+    out, err = start(tmp_path, body).communicate(timeout=120)
     assert out == "['aa', 'bb', 'cc']\n"
     assert sorted(err.split("\n")) == sorted([*["from python", "from C", "''"] * 3, ""])
 
 
 def test_lines_of_two_workers_never_mix(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")  # else every piece of a line would be a write of its own
-    _, err = start(tmp_path, "[print('one', 'two') for _ in range(2000)]").communicate(timeout=60)
+    _, err = start(tmp_path, "[print('one', 'two') for _ in range(2000)]").communicate(timeout=120)
     assert set(err.splitlines()) == {"one two"}
     assert len(err.splitlines()) == 6000
 
@@ -115,7 +115,7 @@ def test_a_notebook_works(tmp_path):
     """Functions and classes of a `__main__` without a file, as in a notebook's cells."""
     code = SCRIPT.format(body="pass")
     found = subprocess.run(
-        [sys.executable, "-", str(tmp_path)], input=code, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-", str(tmp_path)], input=code, capture_output=True, text=True, timeout=120, check=True
     )
     assert (found.stdout, found.stderr) == ("['aa', 'bb', 'cc']\n", "")
 
@@ -131,7 +131,7 @@ def test_modules_beside_the_script_are_found_and_files_of_the_working_folder_do_
         "with ProcessExecutor(1, threads=1) as executor:\n    print(executor.submit(double, 4).result())\n"
     )
     found = subprocess.run(
-        [sys.executable, str(script)], cwd=elsewhere, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, str(script)], cwd=elsewhere, capture_output=True, text=True, timeout=120, check=False
     )
     assert (found.stdout, found.stderr) == ("8\n", "")
 
@@ -143,14 +143,12 @@ def test_modules_beside_the_script_are_found_and_files_of_the_working_folder_do_
 def test_no_worker_outlives_its_parent(tmp_path, name, body):
     parent = start(tmp_path, body)
     workers = workers_of(tmp_path)
-    began = time.monotonic()
     if name == "SIGINT":
         os.killpg(parent.pid, signal.SIGINT)  # the terminal sends Ctrl-C to the whole group
     else:
         parent.send_signal(signal.Signals[name])
-    _, err = parent.communicate(timeout=20)
-    assert gone_within(5, workers)
-    assert time.monotonic() - began < 5
+    _, err = parent.communicate(timeout=30)
+    assert gone_within(20, workers)
     assert err.count("Traceback") == (1 if name == "SIGINT" else 0), err
     assert "resource_tracker" not in err
 
@@ -158,14 +156,14 @@ def test_no_worker_outlives_its_parent(tmp_path, name, body):
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1])
 def test_ctrl_c_while_the_workers_start(tmp_path, delay):
     parent = start(tmp_path, SLEEP)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not children_of(parent.pid) and time.monotonic() < deadline:
         time.sleep(0.005)
     time.sleep(delay)
     workers = children_of(parent.pid)
     os.killpg(parent.pid, signal.SIGINT)
-    _, err = parent.communicate(timeout=20)
-    assert gone_within(5, workers)
+    _, err = parent.communicate(timeout=30)
+    assert gone_within(20, workers)
     assert err.count("Traceback") == 1, err
     assert err.rstrip().endswith("KeyboardInterrupt")
 
@@ -194,22 +192,28 @@ def test_a_dying_worker_loses_its_job_by_name_and_no_other(how, message):
         for job, future in futures.items():
             if job == "bad":
                 with pytest.raises(WorkerError, match=message):
-                    future.result(timeout=30)
+                    future.result(timeout=120)
             else:
-                assert future.result(timeout=30) == job
+                assert future.result(timeout=120) == job
 
 
-def test_an_error_in_the_with_block_stops_running_and_waiting_jobs_at_once():
-    began = time.monotonic()
+def stay(begun: Path) -> None:
+    begun.touch()
+    time.sleep(60)
+
+
+def test_an_error_in_the_with_block_stops_running_and_waiting_jobs_at_once(tmp_path):
     with pytest.raises(LookupError), ProcessExecutor(1, threads=1) as executor:
         worker = executor.submit(os.getpid).result()
-        running_job, waiting_job = executor.submit(time.sleep, 60), executor.submit(time.sleep, 60)
-        time.sleep(0.2)
+        running_job, waiting_job = (executor.submit(stay, tmp_path / name) for name in ("running", "waiting"))
+        while not (tmp_path / "running").exists():
+            time.sleep(0.01)
+        began = time.monotonic()
         raise LookupError
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert not running(worker)
     assert waiting_job.cancelled()
-    with pytest.raises(WorkerError, match=r"sleep\(60\) was stopped"):
+    with pytest.raises(WorkerError, match=r"stay\(.*\) was stopped"):
         running_job.result()
 
 

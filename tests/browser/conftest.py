@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from small_reviews import WIDE, Reviewing, reviewing
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -13,6 +13,7 @@ OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+expect.set_options(timeout=30_000)  # the usual five seconds are too few on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +44,7 @@ def opened(browser, review):
     def at(viewport=WIDE, *, scheme="light", path="/", wait="#list", **more: object) -> Page:
         contexts.append(browser.new_context(viewport=viewport, color_scheme=scheme, base_url=review.address, **more))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(path)
         page.wait_for_selector(wait)

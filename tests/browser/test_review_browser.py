@@ -206,7 +206,7 @@ def test_axe_finds_nothing_serious_in_any_view(opened, review, viewport, scheme)
     page.goto("/refit")
     assert violations(page) == []
     page.locator("#refit-now").click()
-    page.wait_for_selector(".sides", timeout=30_000)
+    page.wait_for_selector(".sides", timeout=120_000)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.goto("/nowhere")

@@ -1,17 +1,24 @@
 """A review page whose requests fail: it says so, keeps no mark that the server has not, and loses nobody's place."""
 
 import shutil
+from collections.abc import Callable
 
 from looking import focused, rows, violations
 from playwright.sync_api import Page, Route, expect
 from small_reviews import WIDE, reviewing
 
 
-def held(page: Page, row: str) -> list[Route]:
-    """Hold the next mark of an image on its way; return the list that it comes into."""
+def held(page: Page, row: str) -> Callable[[], Route]:
+    """Hold the next mark of an image on its way; return a function that waits for it."""
     caught: list[Route] = []
     page.route(f"**/marks/{row}?*", lambda route: caught.append(route), times=1)  # noqa: PLW0108 playwright sets an attribute on it
-    return caught
+
+    def come() -> Route:
+        while not caught:
+            page.wait_for_timeout(10)
+        return caught[0]
+
+    return come
 
 
 def test_a_mark_that_fails_brings_back_to_its_image(opened, review):
@@ -22,7 +29,7 @@ def test_a_mark_that_fails_brings_back_to_its_image(opened, review):
         page.keyboard.press(key)
     assert focused(page) == f"p{order[3]}"
     expect(page.locator(f"#c{order[0]}")).to_have_attribute("data-label", "anomalous")
-    second[0].fulfill(status=500)
+    second().fulfill(status=500)
     expect(page.get_by_role("alert")).to_contain_text("it is not kept, nor are those made after it")
     expect(page.locator(f"#p{order[1]}")).to_be_focused()
     names = review.desk.subject.names
@@ -48,7 +55,7 @@ def test_a_mark_that_fails_in_the_large_view_is_told_of_there(opened, review):
     first = held(page, order[1])
     page.keyboard.press("n")
     expect(page.locator("#large")).to_have_attribute("data-row", order[2])
-    first[0].fulfill(status=500)
+    first().fulfill(status=500)
     expect(page.locator("#zoom [role=alert]")).to_be_visible()
     expect(page.locator("#large")).to_have_attribute("data-row", order[1])
     assert violations(page) == []
@@ -60,7 +67,7 @@ def test_a_mark_that_fails_in_the_large_view_is_told_of_there(opened, review):
     page.keyboard.press("a")
     expect(page.locator("#large")).to_have_attribute("data-row", order[2])
     page.keyboard.press("Escape")
-    second[0].fulfill(status=500)
+    second().fulfill(status=500)
     expect(page.locator(f"#p{order[1]}")).to_be_focused()
     expect(page.locator("body > #refused")).to_be_visible()
 

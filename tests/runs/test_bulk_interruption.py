@@ -12,14 +12,17 @@ import pytest
 import small_bulk
 from small_bulk import job, table, write_images, write_model
 
+from feint.backends import available_cores
+
 IMAGES = 400
+WORKERS = min(2, available_cores())
+CALLS = 8  # of each of two workers, twice: not all of the 40 parts are done, however late a job is killed
 
 
-def start(model, images, out) -> subprocess.Popen:
+def start(model, images, out, *, calls: int = CALLS) -> subprocess.Popen:
     words = [sys.executable, small_bulk.__file__, model, images, out, 2]
-    return subprocess.Popen(
-        list(map(str, words)), stderr=subprocess.PIPE, text=True, env=os.environ | {"FEINT_CORES": "2"}
-    )
+    variables = os.environ | {"FEINT_CORES": "2", small_bulk.CALLS: str(calls)}
+    return subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True, env=variables)
 
 
 def children(pid: int) -> list[int]:
@@ -56,7 +59,7 @@ def test_killed_twice_and_resumed(tmp_path, mode):
         before = len(kept)
         wait_until(lambda before=before: len(parts(scored)) >= before + 5)
         workers = children(process.pid)
-        assert len(workers) == 2
+        assert len(workers) == WORKERS
         for pid in (process.pid, *workers):
             os.kill(pid, signal.SIGKILL)
         process.communicate()
@@ -65,8 +68,8 @@ def test_killed_twice_and_resumed(tmp_path, mode):
         kept = parts(scored)
         assert before < len(kept) < IMAGES / small_bulk.PART
 
-    process = start(model, images, out)
-    _, told = process.communicate(timeout=60)
+    process = start(model, images, out, calls=IMAGES)
+    _, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
     if mode == "false_alarm_rate":
         assert kept.items() <= parts(out).items(), "a finished part was written again"
@@ -85,8 +88,8 @@ def test_the_workers_of_a_killed_job_end(tmp_path):
     workers = children(process.pid)
     process.kill()
     process.communicate()
-    assert len(workers) == 2
-    wait_until(lambda: not any(map(alive, workers)), seconds=10)
+    assert len(workers) == WORKERS
+    wait_until(lambda: not any(map(alive, workers)))
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path):

@@ -12,7 +12,7 @@ from feint.records.study import ROW_COLUMNS
 
 def feint(folder, *words, code=0):
     command = [sys.executable, "-m", "feint", "study", *map(str, words)]
-    found = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100, check=False)
+    found = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=280, check=False)
     assert found.returncode == code, found.stderr
     assert "Traceback" not in found.stderr
     return found
