@@ -195,4 +195,4 @@ def _tables(store: BulkStore) -> Iterator[pa.Table]:
 
 def _refuse_within(source: str, out: Path) -> None:
     if not is_url(source) and out.resolve().is_relative_to(Path(source).resolve()):
-        raise OutputError(f"{out} lies in {source}, which is to be read: choose another place with --out.")
+        raise OutputError(f"{out} lies in {Path(source)}, which is to be read: choose another place with --out.")
