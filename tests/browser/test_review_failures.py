@@ -8,10 +8,10 @@ from playwright.sync_api import Page, Route, expect
 from small_reviews import WIDE, reviewing
 
 
-def held(page: Page, row: str) -> Callable[[], Route]:
-    """Hold the next mark of an image on its way; return a function that waits for it."""
+def held(page: Page, address: str) -> Callable[[], Route]:
+    """Hold the next request of an address on its way; return a function that waits for it."""
     caught: list[Route] = []
-    page.route(f"**/marks/{row}?*", lambda route: caught.append(route), times=1)  # noqa: PLW0108 playwright sets an attribute on it
+    page.route(address, lambda route: caught.append(route), times=1)  # noqa: PLW0108 playwright sets an attribute on it
 
     def come() -> Route:
         while not caught:
@@ -21,10 +21,21 @@ def held(page: Page, row: str) -> Callable[[], Route]:
     return come
 
 
+def test_a_click_before_the_scripts_have_come_is_not_lost(opened, review):
+    page = opened()
+    late = held(page, "**/htmx.min.js")
+    page.goto("/", wait_until="commit")
+    expect(page.locator("body")).to_have_attribute("inert", "")
+    late().continue_()
+    expect(page.locator("body")).not_to_have_attribute("inert", "")
+    page.locator(".item .say.normal").first.click()
+    expect(page.locator(".item .say.normal").first).to_have_attribute("aria-pressed", "true")
+
+
 def test_a_mark_that_fails_brings_back_to_its_image(opened, review):
     page = opened()
     order = rows(page)
-    second = held(page, order[1])
+    second = held(page, f"**/marks/{order[1]}?*")
     for key in "jana":
         page.keyboard.press(key)
     assert focused(page) == f"p{order[3]}"
@@ -52,7 +63,7 @@ def test_a_mark_that_fails_in_the_large_view_is_told_of_there(opened, review):
     order = rows(page)
     page.locator(f"#p{order[1]}").click()
     expect(page.locator("#zoom")).to_be_visible()
-    first = held(page, order[1])
+    first = held(page, f"**/marks/{order[1]}?*")
     page.keyboard.press("n")
     expect(page.locator("#large")).to_have_attribute("data-row", order[2])
     first().fulfill(status=500)
@@ -63,7 +74,7 @@ def test_a_mark_that_fails_in_the_large_view_is_told_of_there(opened, review):
     expect(page.locator("#large .below")).to_have_attribute("data-label", "normal")
     expect(page.locator("#refused")).to_be_hidden()
     assert review.desk.marks.now() == {review.desk.subject.names[int(order[1])]: 0}
-    second = held(page, order[1])
+    second = held(page, f"**/marks/{order[1]}?*")
     page.keyboard.press("a")
     expect(page.locator("#large")).to_have_attribute("data-row", order[2])
     page.keyboard.press("Escape")

@@ -146,9 +146,9 @@ class TestFatal:
 
     def test_a_place_where_nothing_can_be_made(self, fails, tmp_path):
         (tmp_path / "file").write_text("")
-        assert "cannot be made" in fails(4, "--out", tmp_path / "file/run")
+        assert "cannot be written" in fails(4, "--out", tmp_path / "file/run")
         (tmp_path / "run.partial").write_text("")
-        assert "cannot be made" in fails(4)
+        assert "cannot be written" in fails(4)
 
     def test_arrays_without_a_name_for_the_run(self, small, tmp_path, monkeypatch):
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

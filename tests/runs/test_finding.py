@@ -69,8 +69,8 @@ def test_what_was_learned_from_is_counted_apart():
     record, _ = found(np.linspace(0, 28, 60), learned=12)
     assert (record.unlabelled, record.learned_from) == (60, 12)
     assert record.sentence == (
-        "Nothing found: none of the 60 unlabelled images stands out from the normal ones. 12 more are left out: the "
-        "detector has learned from them."
+        "Nothing more found: none of the 60 other unlabelled images stands out from the normal ones. "
+        "12 more are left out: the detector has learned from them."
     )
 
 

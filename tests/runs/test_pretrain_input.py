@@ -103,7 +103,7 @@ def test_a_run_that_exists_is_never_overwritten(fails, tmp_path):
 
 def test_a_place_where_nothing_can_be_made(fails, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "cannot be made" in fails(4, "--out", tmp_path / "file/run")
+    assert "cannot be written" in fails(4, "--out", tmp_path / "file/run")
 
 
 def test_a_training_that_diverges(fails):

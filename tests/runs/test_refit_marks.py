@@ -104,7 +104,7 @@ def test_marks_that_teach_nothing_are_refused(marks, said):
 
 def test_copies_count_once_and_must_be_marked_alike():
     copies = [["00.png", "01.png", "02.png", "03.png"]]
-    with pytest.raises(InputError, match="1 different images are marked anomalous"):
+    with pytest.raises(InputError, match="1 different image is marked anomalous"):
         divide(dict.fromkeys(NAMES[:4], 1), known(copies=copies), seed=0)
     with pytest.raises(InputError, match="01.png is marked normal and 00.png anomalous"):
         divide(MARKS, known(copies=copies), seed=0)

@@ -5,6 +5,7 @@
   const find = (selector, within = document) => within.querySelector(selector);
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const zoom = find("#zoom"), help = find("#help"), slider = find("#step"), opacity = find("#opacity");
+  document.addEventListener("DOMContentLoaded", () => { document.body.inert = false; });  // until HTMX listens, no click is lost
   const kept = { get: (k) => { try { return localStorage.getItem(k); } catch { return null; } }, set: (k, v) => { try { localStorage.setItem(k, v); } catch { /* private mode */ } } };
 
   // Chunks of images load when they have been near for a moment; those passed in a fast scroll are not asked for.
