@@ -38,7 +38,7 @@ def evaluate_run(
     `all_candidates` every candidate that was weighed is judged too, and the report shows it beside its criterion.
     Images whose marks a refit has learned from judge nothing.
 
-    Raises: InputError where labels cannot be read or matched, fewer than half of a table's labels fit an image, or the
+    Raises: InputError where labels cannot be read or matched, fit less than half of them and of the images, or the
     images that are left are all of one kind.
     """
     if all_candidates and run.refitted is not None:
@@ -54,10 +54,11 @@ def evaluate_run(
     names = tuple(table.path)
     fitting = match(given, names)
     unfitted = len(given.by_path) - len(fitting.rows)
-    if unfitted > len(fitting.rows):
+    if len(fitting.rows) < min(unfitted, len(fitting.missing)):
         raise InputError(
-            f"only {len(fitting.rows)} of the {len(given.by_path)} labels in {labels} fit an image: it seems to be of "
-            "other images. If it is not, keep only the rows of these ones."
+            f"only {len(fitting.rows)} of the {len(given.by_path)} labels in {labels} fit an image, and only as many "
+            f"of the {len(names)} images have a label: it seems to be of other images. If it is not, keep only the "
+            "rows of these ones."
         )
     truth = _not_learned(run, fitting, names)
     left_out = len(fitting.rows) - len(truth.rows)

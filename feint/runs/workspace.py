@@ -25,7 +25,8 @@ class Workspace:
 
     One process at a time has it, from `open` to `close`; a process that is killed has it no longer. Jobs that an
     earlier attempt has finished are taken up with `resume`, if what is computed is the same, and never removed for
-    another attempt: that is refused. What is left without a finished job is begun afresh.
+    another attempt: that is refused. What is left without a finished job, or without a word of what it was to be, is
+    begun afresh.
     """
 
     def __init__(self, out: Path) -> None:
@@ -59,7 +60,7 @@ class Workspace:
             self.path.rmdir()
 
     def _refuse_finished(self) -> None:
-        if self.out.exists():
+        if os.path.lexists(self.out):
             raise OutputError(f"{self.out} exists already and is never overwritten: choose another name with --out.")
 
     def _seize(self) -> None:
@@ -160,7 +161,7 @@ class Workspace:
 
     def finish(self) -> None:
         """Rename the finished result to RUN and remove what is left."""
-        if self.out.exists():
+        if os.path.lexists(self.out):
             raise OutputError(
                 f"{self.out} came into being meanwhile and is never overwritten: the result lies in {self.result}."
             )

@@ -82,16 +82,22 @@ def test_labels_from_folders_of_other_names_are_told(run, labels, tmp_path):
     assert feint.evaluate(nested, labels).by_file_name == 0
 
 
-def test_labels_most_of_which_fit_nothing_are_refused(command, run, labels):
-    kept = labels.read_text()
+def test_labels_of_other_images_are_refused(command, run, labels):
+    kept = labels.read_text().splitlines(keepends=True)
+    others = "".join(f"x{i}.png,1\n" for i in range(30))
     assert command("evaluate", run.path, labels).code == 0
     before = (run.path / "evaluation.json").read_bytes()
-    labels.write_text(kept + "".join(f"x{i}.png,1\n" for i in range(61)))
+    labels.write_text("".join(kept[:30]) + others)
     outcome = command("evaluate", run.path, labels)
-    assert (outcome.code, "only 60 of the 121 labels" in outcome.sentence) == (3, True)
+    assert (outcome.code, "only 29 of the 59 labels" in outcome.sentence) == (3, True)
     assert (run.path / "evaluation.json").read_bytes() == before
-    labels.write_text(kept + "".join(f"x{i}.png,1\n" for i in range(60)))
-    assert feint.evaluate(run, labels).unfitted == 60
+    labels.write_text("".join(kept[:31]) + others)
+    assert feint.evaluate(run, labels).unfitted == 30
+
+
+def test_labels_of_many_more_images_are_not(run, labels):
+    labels.write_text(labels.read_text() + "".join(f"x{i}.png,1\n" for i in range(300)))
+    assert feint.evaluate(run, labels).unfitted == 300
 
 
 def test_of_one_kind_the_share_flagged_is_told(command, run, labels):
