@@ -331,3 +331,11 @@ def test_a_full_page_stays_below_three_megabytes(size: tuple[int, ...]) -> None:
         suspicious=[picture(80 + i, size=size) for i in range(12)],
     )
     assert len(page_of(run(candidates=candidates(51)), shown).encode()) < 3_000_000
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_tuning_is_told_of_where_something_tuned_votes(name):
+    record = RUNS[name]
+    kinds = {each.name: each.kind for each in record.candidates}
+    tuned = any(kinds.get(share.candidate, "tuned") == "tuned" for share in record.choice.shares)
+    assert ("It has tuned them until" in page_of(record)) == (tuned and record.choice.augmentation != "none")
